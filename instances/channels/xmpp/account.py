@@ -127,7 +127,7 @@ async def options_of(stream: XmppStream) -> dict[str, str]:
     }
     if MAM in features:
         with contextlib.suppress(StanzaRefused):
-            last = await read_page(stream, is_last=True, most=1)
+            last = await read_page(stream, before="", most=1)
             options["archive_id"] = last.messages[-1].id if last.messages else ""
     return {name: value for name, value in options.items() if value}
 

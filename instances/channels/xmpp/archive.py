@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from instances.channels.xmpp.stream import MAM, MESSAGE, StanzaRefused, XmppStream
+from instances import chat_ids
+from instances.channels.xmpp.stream import ARCHIVE_SECONDS, MAM, MESSAGE, StanzaRefused, XmppStream
 from instances.channels.xmpp.xml import child, child_text, element
 
 PAGE = 100
@@ -31,7 +32,8 @@ class Archived:
 @dataclass(frozen=True, slots=True)
 class Page:
     messages: list[Archived] = field(default_factory=list)
-    last: str = ""  # the id to continue after
+    first: str = ""  # the id to continue before
+    last: str = ""  # … and the one to continue after
     is_complete: bool = True
 
 
@@ -41,10 +43,11 @@ async def read_page(
     *,
     after: str = "",
     start: str = "",
-    is_last: bool = False,
+    before: str | None = None,
     most: int = PAGE,
+    seconds: float = ARCHIVE_SECONDS,
 ) -> Page:
-    """Returns the messages after an id or since a time, oldest first; with `is_last`, the last ones.
+    """Returns the messages after an id or since a time, oldest first; or those before an id, "" for the last ones.
 
     Raises StanzaRefused, ReceiveFailed.
     """
@@ -52,15 +55,34 @@ async def read_page(
     rsm = [element(f"{{{RSM}}}max", None, str(most))]
     if after:
         rsm.append(element(f"{{{RSM}}}after", None, after))
-    if is_last:
-        rsm.append(element(f"{{{RSM}}}before"))
+    if before is not None:
+        rsm.append(element(f"{{{RSM}}}before", None, before))
     results, response = await stream.page(
-        of, secrets.token_hex(8), [*form, element(f"{{{RSM}}}set", None, "", *rsm)]
+        of, secrets.token_hex(8), [*form, element(f"{{{RSM}}}set", None, "", *rsm)], seconds=seconds
     )
     end = child(response, f"{{{MAM}}}fin")
-    last = child_text(child(end, f"{{{RSM}}}set"), f"{{{RSM}}}last")
+    first, last = (
+        chat_ids.storable_messenger_id(child_text(child(end, f"{{{RSM}}}set"), f"{{{RSM}}}{name}"))
+        for name in ("first", "last")
+    )
     is_complete = end is None or end.get("complete") in ("true", "1")
-    return Page([found for found in map(archived, results) if found], last, is_complete)
+    return Page([found for found in map(archived, results) if found], first, last, is_complete)
+
+
+async def read_last(stream: XmppStream, most: int) -> list[Archived]:
+    """Returns the last messages of the account, oldest first. Servers shorten pages: Prosody to 50 messages.
+
+    Raises as read_page.
+    """
+    found: list[Archived] = []
+    before = ""
+    while len(found) < most:
+        page = await read_page(stream, before=before, most=most - len(found))
+        found[:0] = page.messages
+        if page.is_complete or not page.messages or page.first in ("", before):
+            break
+        before = page.first
+    return found
 
 
 async def read_after(stream: XmppStream, of: str, *, after: str, start: str) -> AsyncGenerator[Page]:
@@ -74,18 +96,19 @@ async def read_after(stream: XmppStream, of: str, *, after: str, start: str) -> 
             after = ""
             continue
         yield page
-        if page.is_complete or not page.last or page.last == after:
+        if page.is_complete or not page.messages or page.last in ("", after):
             return
         after = page.last
 
 
 def archived(result: Element) -> Archived | None:
-    """Returns the message of a result; None if it has none."""
+    """Returns the message of a result; None if it has none, or no id that can be stored."""
     forwarded = child(result, f"{{{FORWARD}}}forwarded")
     message, delay = child(forwarded, MESSAGE), child(forwarded, f"{{{DELAY}}}delay")
-    if message is None or not result.get("id"):
+    key = chat_ids.storable_messenger_id(result.get("id", ""))
+    if message is None or not key:
         return None
-    return Archived(result.get("id", ""), delay.get("stamp", "") if delay is not None else "", message)
+    return Archived(key, delay.get("stamp", "") if delay is not None else "", message)
 
 
 def filled(values: dict[str, str]) -> Element:

@@ -88,6 +88,8 @@ class Room:
     was_entered: bool = False  # before that it may be anything, such as the JID of a person
     archive_id: str = ""  # of the last message that was recorded …
     stamp: str = ""  # … and its time
+    is_behind: bool = False  # its archive has messages that are not read: until then the two above stay
+    read_at: float = 0.0  # by the loop's time: when its archive is read next
     people: dict[str, str] = field(default_factory=dict)
 
 
@@ -127,6 +129,12 @@ class Reader:
             return self.read_direct(message, sender, archive_id, stamp)
         except chat_ids.BadChatId:  # an address too long for a chat id
             return Found()
+
+    def read_of_room(self, room: str, message: Element, archive_id: str, stamp: str) -> Found:
+        """Returns what a message of a room's archive means. A room may say only what was written in it."""
+        if message.get("type") != "groupchat" or jids.bare(message.get("from", "")) != room:
+            return Found()
+        return self.read_message(message, archive_id, stamp)
 
     def read_error(self, message: Element, sender: str) -> Found:
         """A message of the account came back."""

@@ -22,8 +22,8 @@ from xml.etree.ElementTree import Element
 
 from instances.channels.receiving import Batch, Network, ReceiveFailed
 from instances.channels.requests import Link
-from instances.channels.xmpp.archive import Archived, read_after, read_page
-from instances.channels.xmpp.reading import Found, Room
+from instances.channels.xmpp.archive import Archived, read_after, read_last, read_page
+from instances.channels.xmpp.reading import Found, Room, time_of
 from instances.channels.xmpp.servers import connect
 from instances.channels.xmpp.session import Session
 from instances.channels.xmpp.stream import MAM, MESSAGE, NotSent, StanzaRefused, XmppStream
@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 100  # stanzas that are recorded together
 ENTRY_SECONDS = 60.0  # between two tries to enter a room that is not available
+# For a page of a room's archive. Live stanzas wait for it, and a room may be at any server.
+ROOM_SECONDS = 10.0
+ROOM_PAUSE = 600.0  # s between two tries to read an archive of a room that does not respond
 MAX_KEYS = 5_000  # of messages of archives that are remembered
 LOOK_BACK = 200  # messages of the archive in which sent ones are looked for
 RECEIPTS, HINTS = "urn:xmpp:receipts", "urn:xmpp:hints"
@@ -119,21 +122,22 @@ class Receiver:
             session.end()
 
     async def read_live(self) -> AsyncGenerator[Batch]:
-        """Yields what comes, as long as the stream is open."""
+        """Yields what comes, as long as the stream is open; between that, a page of the archive of a room."""
         loop, session = asyncio.get_running_loop(), self.session
         next_entry = loop.time() + ENTRY_SECONDS
         while True:
-            stanzas = await self.stream.take_all(AT_ONCE)
+            room = self.room_to_read(loop.time())
+            stanzas = (
+                await self.stream.take_all(AT_ONCE) if room is None else self.stream.take_waiting(AT_ONCE)
+            )
             taken = self.stream.taken
             found = [each for stanza in stanzas if (each := self.handle(stanza))]
             yield Batch(str(self.cursor), [each.event for each in found if each.event])
             self.stream.mark_recorded(taken)
             self.give_receipts(found)
             self.accept_invitations(found)
-            while session.just_entered:
-                async with contextlib.aclosing(self.read_room(session.just_entered.pop())) as pages:
-                    async for batch in pages:
-                        yield batch
+            if room is not None and (events := await self.read_room(room)) is not None:
+                yield Batch(str(self.cursor), events)
             if loop.time() >= next_entry:
                 next_entry = loop.time() + ENTRY_SECONDS
                 session.enter_again()
@@ -160,11 +164,12 @@ class Receiver:
         if found.sent:
             self.session.note_sent(found.sent, found.archive_id)
         room = self.cursor.rooms.get(found.sender)
-        if room is not None:
+        if room is None:
+            own = self.session.reader.archive_id(message, self.stream.own)
+            self.cursor.archive_id = own or self.cursor.archive_id
+        elif not room.is_behind:
             room.archive_id = found.archive_id or room.archive_id
             room.stamp = a_minute_ago()
-        elif own := self.session.reader.archive_id(message, self.stream.own):
-            self.cursor.archive_id = own
 
     def accept_invitations(self, found: Sequence[Found]) -> None:
         """Enter the rooms that the account is invited to, after that is recorded."""
@@ -198,8 +203,7 @@ class Receiver:
         A sender whose request got no response sends the message again. Its first attempt may be older than the cursor.
         """
         try:
-            recent = await read_page(self.stream, is_last=True, most=LOOK_BACK)
-            for message in recent.messages:
+            for message in await read_last(self.stream, LOOK_BACK):
                 self.read_archived(message)
             async for page in read_after(
                 self.stream, "", after=self.cursor.archive_id, start=self.cursor.stamp
@@ -214,17 +218,44 @@ class Receiver:
         except StanzaRefused as error:
             log.warning("instance %s: the archive was not read: %s", self.session.link.number, error)
 
-    async def read_room(self, room: Room) -> AsyncGenerator[Batch]:
-        """Yields what the archive of a room has since the last message. A room without one has told it already."""
+    def room_to_read(self, now: float) -> Room | None:
+        """Returns the room whose archive has waited longest to be read."""
+        behind = [room for room in self.cursor.rooms.values() if room.is_behind and room.is_entered]
+        return min(
+            (room for room in behind if room.read_at <= now), key=lambda room: room.read_at, default=None
+        )
+
+    async def read_room(self, room: Room) -> list[ReceivedEvent] | None:
+        """Returns the events of the next page of a room's archive, and moves its cursor; None without a page.
+
+        A room that does not respond is asked again later: its cursor stays, and the connection too.
+        """
+        after, loop = room.archive_id, asyncio.get_running_loop()
+        room.read_at = loop.time()
         try:
-            async for page in read_after(self.stream, room.jid, after=room.archive_id, start=room.stamp):
-                found = [each for archived in page.messages if (each := self.read_archived(archived))]
-                events = self.new_events(found)
-                if page.messages:
-                    room.archive_id, room.stamp = page.messages[-1].id, page.messages[-1].stamp or room.stamp
-                yield Batch(str(self.cursor), events)
+            page = await read_page(
+                self.stream, room.jid, after=after, start="" if after else room.stamp, seconds=ROOM_SECONDS
+            )
         except StanzaRefused as error:
+            if error.condition == "item-not-found" and after and room.stamp:
+                room.archive_id = ""  # the archive does not know the id any more: it is read since the time
+                return None
+            room.is_behind = False
             log.info("instance %s: the archive of a room was not read: %s", self.session.link.number, error)
+            return None
+        except ReceiveFailed as error:
+            room.read_at = loop.time() + ROOM_PAUSE
+            log.warning(
+                "instance %s: the archive of a room was not read: %s", self.session.link.number, error
+            )
+            return None
+        found = [each for archived in page.messages if (each := self.read_archived(archived, room.jid))]
+        events = self.new_events(found)
+        room.is_behind = not page.is_complete and bool(page.messages) and page.last not in ("", after)
+        if page.messages:
+            room.archive_id = page.last or page.messages[-1].id
+            room.stamp = page.messages[-1].stamp if time_of(page.messages[-1].stamp) else room.stamp
+        return events
 
     def new_events(self, found: Sequence[Found]) -> list[ReceivedEvent]:
         """Returns the events of messages of an archive, and remembers them: they may have come on the stream too."""
@@ -236,10 +267,11 @@ class Receiver:
         )
         return events
 
-    def read_archived(self, archived: Archived) -> Found | None:
-        """Returns what a message of an archive means. One that cannot be read is left out."""
+    def read_archived(self, archived: Archived, room: str = "") -> Found | None:
+        """Returns what a message of an archive means; "" is the account's. One that cannot be read is left out."""
+        reader, fields = self.session.reader, (archived.message, archived.id, archived.stamp)
         try:
-            found = self.session.reader.read_message(archived.message, archived.id, archived.stamp)
+            found = reader.read_of_room(room, *fields) if room else reader.read_message(*fields)
         except Exception:
             log.exception("instance %s: an archived message was left out", self.session.link.number)
             return None

@@ -54,7 +54,7 @@ ENTRY_SECONDS = 15.0  # for a room to let the account in
 MAX_SERVICES, SERVICE_SECONDS = 20, 5.0  # of a server that are asked what they are
 MAX_ROOMS = 300
 MAX_NICK = 60  # characters of a nickname, with an underscore for each person who has the same
-# Why the account is not let in any more. With other errors it tries to enter again.
+# Errors of a room after which the account does not try to enter it again.
 FINAL = ("forbidden", "registration-required", "not-authorized", "item-not-found", "gone", "not-allowed")
 MAX_SENT = 1_000  # ids of sent messages that are remembered
 MAX_NEW_CONTACTS = 500  # subscriptions and invitations that are accepted while the account is connected
@@ -104,7 +104,6 @@ class Session:
         self.sent: OrderedDict[str, asyncio.Future[str]] = OrderedDict()
         self.new_contacts = 0
         self.entering: dict[str, asyncio.Future[Element]] = {}  # rooms, until the own presence is there
-        self.just_entered: list[Room] = []  # whose archive is to be read
         self.tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -191,6 +190,8 @@ class Session:
     def handle_presence(self, presence: Element) -> None:
         sender, kind = normal(presence.get("from", "")), presence.get("type", "")
         room = self.rooms.get(jids.bare(sender))
+        if not jids.is_jid(sender):
+            return
         if room is not None:
             self.handle_occupant(room, jids.resource(sender), kind, presence)
         elif kind == "subscribe" and jids.bare(sender) != self.stream.own and self.may_meet():
@@ -217,7 +218,8 @@ class Session:
         elif kind == "unavailable":
             room.people.pop(nick, None)
             if is_self and "303" in codes and item is not None:
-                room.nick = item.get("nick", "") or room.nick
+                new = item.get("nick", "")
+                room.nick = new if jids.is_jid(f"{room.jid}/{new}") else room.nick
             elif is_self:
                 room.is_entered = False
                 if codes & {"301", "307", "321", "322"} or child(user, f"{{{MUC_USER}}}destroy") is not None:
@@ -244,7 +246,7 @@ class Session:
         elif condition in FINAL:
             self.forget(room)
         if room.is_entered and is_first and room.archive_id:
-            self.just_entered.append(room)
+            room.is_behind, room.read_at = True, 0.0
 
     def forget(self, room: Room) -> None:
         self.rooms.pop(room.jid, None)

@@ -412,6 +412,9 @@ class XmppStream(asyncio.Protocol):
                 raise self.failure
             self.wakeup = self.loop.create_future()
             await self.wakeup
+        return self.take_next()
+
+    def take_next(self) -> Element:
         self.taken, stanza = self.waiting.popleft()
         self.pause_or_resume()
         return stanza
@@ -427,9 +430,11 @@ class XmppStream(asyncio.Protocol):
         except TimeoutError:
             await self.ping()
             return []
-        while self.waiting and len(found) < most:
-            found.append(await self.take())
-        return found
+        return found + self.take_waiting(most - 1)
+
+    def take_waiting(self, most: int) -> list[Element]:
+        """Returns the stanzas that have come, at most so many, without waiting for one."""
+        return [self.take_next() for _ in range(min(most, len(self.waiting)))]
 
     async def ping(self) -> None:
         """Ask the server whether it is there. An error is a response too."""
@@ -515,7 +520,9 @@ class XmppStream(asyncio.Protocol):
         own = frozenset({"", self.own, self.domain, normal(self.jid)})
         return own if to in own else frozenset({normal(to)})
 
-    async def page(self, of: str, query: str, form: Sequence[Element]) -> tuple[list[Element], Element]:
+    async def page(
+        self, of: str, query: str, form: Sequence[Element], *, seconds: float
+    ) -> tuple[list[Element], Element]:
         """Returns the results of one request to an archive (XEP-0313), and its end. `of` "": the account's own.
 
         Raises as `iq`.
@@ -523,7 +530,7 @@ class XmppStream(asyncio.Protocol):
         self.archives[query] = (self.senders(of), [])
         try:
             wanted = element(f"{{{MAM}}}query", {"queryid": query}, "", *form)
-            response = await self.iq("set", of, wanted, seconds=ARCHIVE_SECONDS)
+            response = await self.iq("set", of, wanted, seconds=seconds)
             return self.archives[query][1], response
         finally:
             del self.archives[query]
