@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
@@ -11,6 +11,7 @@ from instances.channels import CHANNELS
 from instances.models import Instance
 from tests.factories import InstanceFactory
 from tests.instances.receiving.all_channels import TEST_CHANNELS
+from tests.instances.receiving.desk import NAME, Desk
 
 Link = Callable[..., Instance]
 
@@ -27,3 +28,11 @@ def link(monkeypatch: pytest.MonkeyPatch) -> Link:
         return instance
 
     return link
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A messenger whose accounts are linked by a token."""
+    monkeypatch.setitem(CHANNELS, NAME, TEST_CHANNELS[NAME])
+    with Desk() as desk:
+        yield desk

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from hooks.models import Hook
 from instances import tasks
 from instances.actions.channel_links import lose_link, save_link, unlink_account
 from instances.actions.receiver_states import record_failure, record_successes
-from instances.channels import CHANNELS
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.receiving import link_checks
 from instances.receiving.link_checks import LinkChecks
@@ -26,20 +24,12 @@ from instances.receiving.linking import link_account
 from instances.receiving.network import LoopNetwork
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import wait_until
-from tests.instances.receiving.all_channels import TEST_CHANNELS
 from tests.instances.receiving.desk import NAME, TOKEN, Desk
 from tests.instances.receiving.processes import Receive
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 OWNER = 4711  # the receiver
-
-
-@pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setitem(CHANNELS, NAME, TEST_CHANNELS[NAME])
-    with Desk() as desk:
-        yield desk
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 from django.db import transaction
@@ -12,23 +11,14 @@ from accounts.audit import AuditEntry
 from accounts.models import User
 from hooks.models import Hook
 from instances.actions.channel_links import unlink_account
-from instances.channels import CHANNELS
 from instances.channels.linking import LinkField, NotLinkable
 from instances.models import ChannelLink, Instance, StatusChange
 from instances.receiving import messenger_calls
 from instances.receiving.linking import link_account
 from tests.factories import InstanceFactory
-from tests.instances.receiving.all_channels import TEST_CHANNELS
 from tests.instances.receiving.desk import NAME, TOKEN, Desk
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setitem(CHANNELS, NAME, TEST_CHANNELS[NAME])
-    with Desk() as desk:
-        yield desk
 
 
 def new_instance(**fields: object) -> Instance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,19 +23,11 @@ from instances.receiving import unlinking
 from instances.receiving.linking import link_account
 from instances.receiving.unlinking import Notice, ending_links
 from tests.factories import InstanceFactory
-from tests.instances.receiving.all_channels import TEST_CHANNELS
 from tests.instances.receiving.desk import NAME, TOKEN, Desk
 
 pytestmark = pytest.mark.django_db
 
 REMOVE_IT = "Remove the callback URL at the desk."
-
-
-@pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setitem(CHANNELS, NAME, TEST_CHANNELS[NAME])
-    with Desk() as desk:
-        yield desk
 
 
 @pytest.fixture
