@@ -45,6 +45,9 @@ SLOT_LOCK = {
 EXTRA_SLOTS = 100  # `manage.py dispatch` uses the first free slot from this number on
 HEARTBEAT_SECONDS = 0.9  # the minimum between two heartbeats
 REPLACE_AFTER = 5.0  # s; without a heartbeat, ensure_running() requests a replacement
+RECONNECT_SECONDS = (
+    5.0  # after a restart or failover of PostgreSQL, in which living runs acquire their locks again
+)
 LOOP_SECONDS = settings.TASK_TIMEOUT * 0.75
 REQUEST_EVERY = 4.0  # s; the minimum between two requests for runs of the same role
 # With more urgent tasks in the queue, no run is requested: the queue of a frozen cluster must not grow without limit.
@@ -62,9 +65,13 @@ INDEX_LOOKUPS_ONLY = (
 PREPARE_AFTER = 2  # runs of a statement in one session; Django's sessions prepare none
 
 
-def is_lock_free_sql(key: str) -> str:
-    """The SQL condition that no session holds the run's own lock `key`: the run is dead."""
-    return f"""NOT EXISTS (
+def is_dead_sql(key: str) -> str:
+    """The SQL condition that the run is dead: no session holds its own lock `key`.
+
+    After a start of PostgreSQL no run is dead for RECONNECT_SECONDS. A session that was there before a failover must
+    wait by itself, as a standby has been running for long (dispatch/threads.py, SweepingThread).
+    """
+    return f"""pg_postmaster_start_time() < clock_timestamp() - interval '{RECONNECT_SECONDS} s' AND NOT EXISTS (
     SELECT 1 FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -27,7 +27,7 @@ from chatapi.encryption.fields import EncryptedTextField
 from hooks import worker_slots
 from hooks.dispatch.attempts import BY_CURSOR, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
-from hooks.dispatch.retry_windows import ALL, RetryWindows
+from hooks.dispatch.retry_windows import ALL, OVERLAP, RetryWindows
 from hooks.dispatch.strict_order import find_turns
 from hooks.models import Endpoint, State, Trigger
 from hooks.sql import lane_queries, partitions
@@ -47,7 +47,8 @@ log = logging.getLogger(__name__)
 # The locks are held until the hooks are claimed, so that no hook is skipped or cancelled while it is claimed.
 LOCK_LANES = f"""
 SELECT mine.endpoint_id, e.parallel, e.strict, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8,
-    mine.cursor, (SELECT last_value FROM hooks_hook_id_seq), ({destination.endpoint_url_sql()}) <> ''
+    mine.cursor, (SELECT last_value FROM hooks_hook_id_seq), ({destination.endpoint_url_sql()}) <> '',
+    extract(epoch FROM statement_timestamp())::float8
 FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND e.paused_at IS NULL
 WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
     AND (mine.owner = %(me)s OR mine.owner IS NULL)
@@ -56,8 +57,8 @@ ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 # For each lane: how many first attempts, how many retries, and how many of both. If that is fewer than their sum, they
 # are claimed alternately: neither starves the other. %(max_retries)s limits the retries of all lanes together to what
 # may be in flight, so that retries do not fill the memory. `head` is the retry to claim of a
-# strict lane, instead of any other hook (strict_order.py). `within` is how many seconds back a due retry may be
-# planned (retry_windows.py).
+# strict lane, instead of any other hook (strict_order.py). `after` is the time after which retries became due that were
+# not searched yet (retry_windows.py): a time and no interval, which a pause of this process would shift.
 # BETWEEN and the order by endpoint leave only hooks_hook_state; with `=`, the primary key has the same order.
 # %(from)s and %(to)s leave out the partitions without new hooks, before the statement runs.
 # statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
@@ -71,8 +72,8 @@ WITH due AS MATERIALIZED (
             AS secret,
         url.of_endpoint, NOT due.retry AND url.of_endpoint <> '' AS by_cursor
     FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(retries)s::int[], %(both)s::int[], %(cursors)s::bigint[],
-            %(heads)s::bigint[], %(within)s::float8[])
-        AS want (endpoint_id, firsts, retries, both_kinds, cursor, head, within)
+            %(heads)s::bigint[], %(after)s::float8[])
+        AS want (endpoint_id, firsts, retries, both_kinds, cursor, head, after)
     JOIN hooks_endpoint e
         ON e.id = want.endpoint_id AND e.id = ANY(%(lanes)s) AND e.paused_at IS NULL
     CROSS JOIN LATERAL (SELECT {destination.endpoint_url_sql()} AS of_endpoint) url
@@ -82,7 +83,7 @@ WITH due AS MATERIALIZED (
                 NULL::uuid AS public_id, NULL::bytea AS body, 0 AS attempts_allowed, false AS simulated, '' AS to_url
              FROM hooks_hook h
              WHERE endpoint_id = want.endpoint_id AND state = 'retrying' AND next_attempt_at <= statement_timestamp()
-                AND next_attempt_at > statement_timestamp() - make_interval(secs => want.within)
+                AND next_attempt_at > to_timestamp(want.after)
                 AND {destination.hook_url_sql("url.of_endpoint")} <> ''
              ORDER BY next_attempt_at LIMIT LEAST(want.retries, %(max_retries)s))
             UNION ALL
@@ -155,7 +156,7 @@ WHERE l.owner = %(me)s
 """
 # Lanes whose owner is dead (its advisory lock is free, see worker_slots.py), or stuck past its lease. The order leaves
 # only the index on the owner: in the order of endpoints, all lanes were read every second.
-IS_ORPHANED = f"owner IS NOT NULL AND (until < clock_timestamp() OR {worker_slots.is_lock_free_sql('owner')})"
+IS_ORPHANED = f"owner IS NOT NULL AND (until < clock_timestamp() OR {worker_slots.is_dead_sql('owner')})"
 DEAD_OWNERS = f"SELECT DISTINCT owner FROM hooks_lane WHERE {IS_ORPHANED} ORDER BY owner"
 ORPHANED_LANES = f"""
 SELECT endpoint_id FROM hooks_lane WHERE {IS_ORPHANED} AND owner = ANY(%s)
@@ -183,13 +184,18 @@ RETURNING h.endpoint_id
 # Two loose index scans, one probe per lane: the backlog of a paused endpoint does not hide other lanes. A lane whose
 # endpoint has no URL is due only for hooks with a URL of their own, which have an index: hooks_hook_own_url.
 # A subquery and no join with hooks_lane: joined by hash, each of 100 000 idle lanes was probed every second, 111 ms.
+# `is_late`: the lane has a retry that earlier claims should have found.
 DUE_LANES = f"""
 WITH RECURSIVE {lane_queries.lanes_cte(State.QUEUED)}, {lane_queries.earliest_retries_cte()}
-SELECT endpoint_id FROM (
-    SELECT endpoint_id FROM lane
-    WHERE (SELECT ({lane_queries.unclaimed("id")}) FROM hooks_lane l WHERE l.endpoint_id = lane.endpoint_id) IS NOT NULL
-    UNION
-    SELECT endpoint_id FROM retry WHERE next_attempt_at <= clock_timestamp()
+SELECT endpoint_id, is_late FROM (
+    SELECT endpoint_id, bool_or(is_late) AS is_late FROM (
+        SELECT endpoint_id, false AS is_late FROM lane WHERE (
+            SELECT ({lane_queries.unclaimed("id")}) FROM hooks_lane l WHERE l.endpoint_id = lane.endpoint_id
+        ) IS NOT NULL
+        UNION ALL
+        SELECT endpoint_id, next_attempt_at < clock_timestamp() - interval '{OVERLAP} s' FROM retry
+        WHERE next_attempt_at <= clock_timestamp()
+    ) each_kind GROUP BY endpoint_id
 ) due
 WHERE EXISTS (
     SELECT 1 FROM hooks_endpoint e WHERE e.id = due.endpoint_id AND e.paused_at IS NULL
@@ -235,7 +241,7 @@ class Share(NamedTuple):
     parallel: bool
     cursor: int  # the last hook that was claimed
     head: int | None = None  # of a strict lane: the id of the retry to claim, instead of any first attempt
-    within: float = ALL  # s: how far back to search for due retries
+    after: float = ALL  # retries that became due after this time are searched
     has_url: bool = True
 
 
@@ -265,7 +271,7 @@ def claim_hooks(
     with session.transaction():
         free = session.execute(LOCK_LANES, {"me": me, "lanes": lanes}).fetchall()
         turns = find_turns(session, {row[0]: max(wanted.get(row[0], 0), 1) for row in free if row[2]})
-        for lane, parallel, strict, since_resume, cursor, _, has_url in free:
+        for lane, parallel, strict, since_resume, cursor, _, has_url, at in free:
             firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
             head = None
             if strict:
@@ -275,9 +281,9 @@ def claim_hooks(
             if catch_up:
                 both_kinds = catch_up.grant(lane, both_kinds, since_resume)
             if both_kinds:
-                within = ALL if windows is None else windows.seconds(lane, began)
+                after = ALL if windows is None else windows.begin(lane, began, at)
                 shares[lane] = Share(
-                    firsts, retries, both_kinds, parallel, cursor, head, within=within, has_url=has_url
+                    firsts, retries, both_kinds, parallel, cursor, head, after=after, has_url=has_url
                 )
         rows = session.execute(
             CLAIM_HOOKS,
@@ -292,7 +298,7 @@ def claim_hooks(
                 "from": min((share.cursor for share in shares.values()), default=0),
                 "to": partitions.end_of_next_day(free[0][5]) if free else 0,
                 "heads": [share.head for share in shares.values()],
-                "within": [share.within for share in shares.values()],
+                "after": [share.after for share in shares.values()],
                 "max_retries": max_retries,
             },
         ).fetchall()
@@ -322,7 +328,8 @@ def claim_hooks(
     note_lanes_with_more(claim, shares, max_retries)
     if windows is not None:
         windows.forget(set(lanes) - shares.keys())
-        note_windows(windows, claim, shares, began, max_retries)
+        if free:
+            note_windows(windows, claim, shares, (began, free[0][7]), max_retries)
     return claim
 
 
@@ -367,9 +374,16 @@ def note_lanes_with_more(claim: Claim, shares: Mapping[int, Share], max_retries:
 
 
 def note_windows(
-    windows: RetryWindows, claim: Claim, shares: Mapping[int, Share], began: float, max_retries: int
+    windows: RetryWindows,
+    claim: Claim,
+    shares: Mapping[int, Share],
+    began: tuple[float, float],
+    max_retries: int,
 ) -> None:
-    """Note the lanes in which the claim has left no due retry, if they have retries at all."""
+    """Note the lanes in which the claim has left no due retry, if they have retries at all.
+
+    `began`: when, by time.monotonic() and by the database's clock.
+    """
     found = Counter(hook.endpoint_id for hook in claim.hooks)
     retries = Counter(hook.endpoint_id for hook in claim.hooks if hook.is_retry)
     for lane, share in shares.items():
@@ -383,7 +397,7 @@ def note_windows(
         if is_limited or not share.has_url:  # retries without a URL are left, however long they are due
             windows.forget([lane])
         else:
-            windows.note_claim(lane, began, whole=share.within == ALL)
+            windows.note_claim(lane, *began, whole=share.after == ALL)
 
 
 def hand_back(session: psycopg.Connection[Any], me: int, hooks: Sequence[ClaimedHook]) -> None:
@@ -433,10 +447,16 @@ def sweep(session: psycopg.Connection[Any], record_left: Callable[[], object] = 
     return lanes + expired
 
 
-def due_lanes(session: psycopg.Connection[Any]) -> list[int]:
-    """Returns the lanes with a hook due now."""
+def due_lanes(
+    session: psycopg.Connection[Any], note_late: Callable[[int], object] = lambda lane: None
+) -> list[int]:
+    """Returns the lanes with a hook due now. Before, calls `note_late` with those to search whole for due retries."""
     bounds = partitions.waiting_bounds(session.execute)
-    return [row[0] for row in session.execute(DUE_LANES, bounds).fetchall()]
+    rows = session.execute(DUE_LANES, bounds).fetchall()
+    for lane, is_late in rows:
+        if is_late:
+            note_late(lane)
+    return [lane for lane, _ in rows]
 
 
 def lanes_of_due_retries(session: psycopg.Connection[Any], within: float) -> list[int]:

@@ -14,16 +14,12 @@ from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import record_attempts
 from hooks.dispatch.retry_windows import OVERLAP, RetryWindows
-from hooks.dispatch.threads import DatabaseThread
+from hooks.dispatch.threads import DatabaseThread, SweepingThread
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
 
 HEARTBEAT_SECONDS = 1.0  # between two heartbeats
 RETRY_PAUSE = 0.02  # s between two looks for due retries at least; claims run between them
-SWEEP_SECONDS = 1.0  # between two sweeps …
-# … and at least so many times what the last one took: it reads the index entries of all hooks that became due since
-# vacuum could remove them, 0.4 s with a transaction open for eight minutes at 200 hooks/s.
-SWEEP_PAUSE = 9
 
 
 class Recorder(DatabaseThread):
@@ -141,6 +137,10 @@ class Claimer(DatabaseThread):
 
         self.submit(job)
 
+    def search_whole(self, lanes: list[int]) -> None:
+        """Search these lanes for all their due retries, with their next claim."""
+        self.submit(lambda: self.retry_windows.forget(lanes))
+
     def flush_counts(self) -> None:
         self.submit(lambda: self.counts.flush(self.worker_slot.session, self.worker_slot.slot))
 
@@ -168,32 +168,19 @@ class Claimer(DatabaseThread):
         self.next_retry = None if seconds is None else max(time.monotonic() + seconds, began + RETRY_PAUSE)
 
 
-class Sweeper(DatabaseThread):
-    """Frees the hooks of dead dispatchers and looks for due lanes, however long that takes.
-
-    What it finds is what wake-ups and the times of retries have missed.
-    """
+class Sweeper(SweepingThread):
+    """Frees the hooks of dead dispatchers and looks for due lanes."""
 
     def __init__(self, owner: int, wakeup: WakeupPipe, counts: Counts) -> None:
-        super().__init__("sweeper", wakeup)
+        super().__init__(wakeup)
         self.owner = owner
         self.counts = counts
         self.due_lanes: deque[int] = deque()
-        self.next_sweep = 0.0  # by time.monotonic()
-        self.session = worker_slots.connect()
-
-    def reconnect(self) -> None:
-        with contextlib.suppress(psycopg.Error):
-            self.session.close()
-        self.session = worker_slots.connect()
-
-    def sweep_if_due(self) -> None:
-        if not self.busy and time.monotonic() >= self.next_sweep:
-            self.submit(self.sweep)
+        self.lanes_with_late_retries: deque[int] = deque()  # to search whole
 
     def sweep(self) -> None:
-        began = time.monotonic()
-        claim.sweep(self.session, lambda: self.counts.count(journal.record_left(self.session, self.owner)))
-        self.due_lanes.extend(claim.due_lanes(self.session))
-        ended = time.monotonic()
-        self.next_sweep = max(began + SWEEP_SECONDS, ended + SWEEP_PAUSE * (ended - began))
+        if self.may_take_over:
+            claim.sweep(
+                self.session, lambda: self.counts.count(journal.record_left(self.session, self.owner))
+            )
+        self.due_lanes.extend(claim.due_lanes(self.session, self.lanes_with_late_retries.append))

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".results"
 BATCH = 500  # results recorded at once
-DEAD = f"SELECT owner FROM unnest(%s::bigint[]) AS owner WHERE {worker_slots.is_lock_free_sql('owner')}"
+DEAD = f"SELECT owner FROM unnest(%s::bigint[]) AS owner WHERE {worker_slots.is_dead_sql('owner')}"
 # Before each portion: the version of Python, whose marshal format it has, and its length.
 HEADER = struct.Struct(f"!{len(MAGIC_NUMBER)}sI")
 

@@ -111,6 +111,11 @@ class Dispatcher:
         for found_lanes in (self.claimer.due_lanes, self.sweeper.due_lanes, self.recorder.strict_lanes):
             while found_lanes:
                 self.add_lane(found_lanes.popleft())
+        late: list[int] = []
+        while self.sweeper.lanes_with_late_retries:
+            late.append(self.sweeper.lanes_with_late_retries.popleft())
+        if late:
+            self.claimer.search_whole(late)
         if self.listening is None and self.listener.session is not None:
             self.listening = self.listener.session.fileno()
             self.transfers.epoll.register(self.listening, select.EPOLLIN)
@@ -361,12 +366,11 @@ class Dispatcher:
     def close(self) -> None:
         """Write the remaining results, release the lanes, end the threads."""
         retry_until = time.monotonic() + 5
-        self.recorder.retry_until = self.claimer.retry_until = self.sweeper.retry_until = retry_until
+        self.recorder.retry_until = self.claimer.retry_until = retry_until
         self.listener.end()
         if self.results:
             self.submit_results()
         self.sweeper.end()
-        self.sweeper.session.close()
         self.recorder.end()
         self.recorder.session.close()
         self.journal.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,10 +13,13 @@ from django.utils import timezone
 
 from hooks import worker_slots
 from hooks.dispatch import claim, loop
+from hooks.dispatch.database_threads import Sweeper
 from hooks.dispatch.retry_windows import ALL, OVERLAP, WHOLE_EVERY, RetryWindows
-from hooks.models import Endpoint, Hook, Kind, Role, State, Trigger
+from hooks.dispatch.wakeup_pipe import WakeupPipe
+from hooks.metrics import Counts
+from hooks.models import Endpoint, Hook, Kind, Lane, Role, State, Trigger
 from tests.factories import InstanceFactory
-from tests.hooks.dispatch.claiming import Dispatcher, emit, retrying, stored
+from tests.hooks.dispatch.claiming import Dispatcher, emit, retrying, stored, wait_until_unlocked
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.receiver import Answer, Received, Receiver
 
@@ -102,8 +106,8 @@ def test_a_lane_without_an_open_limit_is_searched_whole_again(me: Dispatcher, la
     assert reading.claim(lane, windows) == [new.pk]
     retrying(old, seconds_ago=60)  # for example handed back by another process
     assert reading.claim(lane, windows) == []
-    claimed_at, whole_at = windows.lanes[lane.pk]
-    windows.lanes[lane.pk] = claimed_at, whole_at - WHOLE_EVERY
+    claimed_now, claimed_at, whole_now = windows.lanes[lane.pk]
+    windows.lanes[lane.pk] = claimed_now, claimed_at, whole_now - WHOLE_EVERY
     assert reading.claim(lane, windows) == [old.pk]
 
 
@@ -127,16 +131,68 @@ def test_retries_without_a_url_are_found_when_there_is_one(me: Dispatcher, lane:
     assert reading.claim(lane, windows) == [without_url.pk]
 
 
-def test_the_window_is_as_long_as_the_time_since_the_last_complete_claim() -> None:
+def test_the_window_begins_at_the_last_complete_claim() -> None:
     windows = RetryWindows()
-    assert windows.seconds(1, 100.0) == ALL
-    windows.note_claim(1, 100.0, whole=True)
-    assert windows.seconds(1, 103.0) == 3.0 + OVERLAP
-    windows.note_claim(1, 120.0, whole=False)
-    assert windows.seconds(1, 121.0) == 1.0 + OVERLAP
-    assert windows.seconds(1, 100.0 + WHOLE_EVERY) == ALL
+    assert windows.begin(1, 100.0, 1_000_100.0) == ALL
+    windows.note_claim(1, 100.0, 1_000_100.0, whole=True)
+    assert windows.begin(1, 103.0, 1_000_103.0) == 1_000_100.0 - OVERLAP
+    windows.note_claim(1, 120.0, 1_000_120.0, whole=False)
+    assert windows.begin(1, 121.0, 1_000_121.0) == 1_000_120.0 - OVERLAP
+    assert windows.begin(1, 100.0 + WHOLE_EVERY, 1_000_130.0) == ALL
     windows.forget([1, 2])
-    assert windows.seconds(1, 121.0) == ALL
+    assert windows.begin(1, 121.0, 1_000_121.0) == ALL
+
+
+def test_the_window_has_the_retries_of_a_clock_that_is_set_forward_or_back_an_hour() -> None:
+    windows = RetryWindows()
+    windows.note_claim(1, 100.0, 1_000_100.0, whole=True)
+    # Those planned for the hour that was left out became due at once.
+    assert windows.begin(1, 120.0, 1_003_720.0) == 1_000_100.0 - OVERLAP
+    # Those planned after the step have a time before that of the last claim.
+    assert windows.begin(1, 120.0, 996_520.0) == 996_500.0 - OVERLAP
+
+
+def test_a_claim_that_runs_long_after_its_begin_misses_no_retry(
+    me: Dispatcher, lane: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process may be stopped between both: what became due before it is still searched."""
+    windows, reading = RetryWindows(), Reading(me)
+    first, second = (retrying(hook, seconds_ago=0) for hook in emit(lane, 2))
+    later = timezone.now() + timedelta(seconds=2)
+    Hook.objects.filter(pk=second.pk).update(next_attempt_at=later)
+    assert reading.claim(lane, windows) == [first.pk]
+    find_turns = claim.find_turns
+
+    def wait(*arguments: Any) -> Any:
+        time.sleep(OVERLAP + 3)
+        return find_turns(*arguments)
+
+    monkeypatch.setattr(claim, "find_turns", wait)
+    assert reading.claim(lane, windows) == [second.pk]
+
+
+def test_a_sweep_finds_the_lanes_with_retries_that_claims_have_missed(me: Dispatcher, lane: Endpoint) -> None:
+    other = InstanceFactory(url="http://b.example/").endpoint
+    retrying(emit(lane)[0], seconds_ago=OVERLAP + 1)
+    retrying(emit(other)[0], seconds_ago=0)
+    emit(InstanceFactory(url="http://c.example/").endpoint)
+    late: list[int] = []
+    assert len(claim.due_lanes(me.session, late.append)) == 3
+    assert late == [lane.pk]
+
+
+def run_dispatcher(slot: worker_slots.WorkerSlot) -> tuple[loop.Dispatcher, threading.Thread]:
+    dispatcher = loop.Dispatcher(slot, None, lambda: None)
+    running = threading.Thread(target=dispatcher.run)
+    running.start()
+    return dispatcher, running
+
+
+def stop(dispatcher: loop.Dispatcher, running: threading.Thread) -> None:
+    dispatcher.claimer.lost_slot = True
+    dispatcher.wakeup.wake()
+    running.join(30)
+    assert not running.is_alive()
 
 
 def test_hooks_and_retries_do_not_wait_for_a_sweep_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +213,7 @@ def test_hooks_and_retries_do_not_wait_for_a_sweep_that_takes_long(monkeypatch: 
 
     with Receiver(answer) as receiver, worker_slots.hold_slot(Role.DISPATCH, range(1)) as slot:
         assert slot is not None
-        dispatcher = loop.Dispatcher(slot, None, lambda: None)
-        running = threading.Thread(target=dispatcher.run)
-        running.start()
+        dispatcher, running = run_dispatcher(slot)
         try:
             assert has_begun.wait(30)
             endpoint = InstanceFactory(url=receiver.url, guaranteed=True).endpoint
@@ -170,6 +224,71 @@ def test_hooks_and_retries_do_not_wait_for_a_sweep_that_takes_long(monkeypatch: 
             assert not sweep_may_end.is_set()
         finally:
             sweep_may_end.set()
-            dispatcher.claimer.lost_slot = True
-            dispatcher.wakeup.wake()
-            running.join(30)
+            stop(dispatcher, running)
+
+
+def test_a_retry_whose_time_was_changed_does_not_wait_for_the_next_search_of_the_whole_lane(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hooks.dispatch.retry_windows.WHOLE_EVERY", 3600.0)
+    fails = {b"0", b"1"}
+
+    def answer(received: Received) -> Answer:
+        is_failing = received.body in fails
+        return (500 if is_failing else 200), {}, b""
+
+    with Receiver(answer) as receiver, worker_slots.hold_slot(Role.DISPATCH, range(1)) as slot:
+        assert slot is not None
+        dispatcher, running = run_dispatcher(slot)
+        try:
+            endpoint = InstanceFactory(url=receiver.url, guaranteed=True).endpoint
+            first, second = emit(endpoint, 2)
+            retries = Hook.objects.filter(endpoint=endpoint, state=State.RETRYING)
+            wait_until(lambda: retries.count() == 2, "both first attempts")
+            fails.discard(b"1")
+            Hook.objects.filter(pk=first.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+            Hook.objects.filter(pk=second.pk).update(next_attempt_at=timezone.now())
+            wait_until(lambda: stored(second).state == State.DELIVERED, "a retry, which opens the window")
+            fails.clear()
+            Hook.objects.filter(pk=first.pk).update(next_attempt_at=timezone.now() - timedelta(minutes=5))
+            wait_until(lambda: stored(first).state == State.DELIVERED, "the late retry")
+        finally:
+            stop(dispatcher, running)
+
+
+def test_a_stop_does_not_wait_for_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_begun = threading.Event()
+
+    def sweep(session: Any, *arguments: object) -> list[int]:
+        has_begun.set()
+        session.execute("SELECT pg_sleep(3600)")
+        return []
+
+    monkeypatch.setattr(claim, "sweep", sweep)
+    with worker_slots.hold_slot(Role.DISPATCH, range(1)) as slot:
+        assert slot is not None
+        dispatcher, running = run_dispatcher(slot)
+        assert has_begun.wait(30)
+        stop(dispatcher, running)
+        assert not dispatcher.sweeper.is_alive()
+
+
+def test_after_a_break_of_the_session_runs_have_time_to_acquire_their_locks(
+    me: Dispatcher, lane: Endpoint
+) -> None:
+    """As after a failover: the lanes of another dispatcher, which has not connected again yet, stay its own."""
+    emit(lane)
+    me.claim(lane)
+    me.session.close()
+    with worker_slots.connect() as session:
+        wait_until_unlocked(session, me.me)
+    sweeper = Sweeper(2, WakeupPipe(), Counts())
+    sweeper.reconnect()
+    sweeper.sweep()
+    assert Lane.objects.get(pk=lane.pk).owner == me.me
+    assert sweeper.reconnected_at is not None
+    sweeper.reconnected_at -= worker_slots.RECONNECT_SECONDS
+    sweeper.sweep()
+    assert Lane.objects.get(pk=lane.pk).owner is None
+    sweeper.session.close()
+    sweeper.wakeup.close()

@@ -108,6 +108,7 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     assert sum(not hook.is_retry for hook in found) == 5 * len(wanted)  # and the due retries beside them
     claim.hand_back(session, 1, found)
     claim.due_lanes(session)
+    claim.lanes_of_due_retries(session, 60.0)
     claim.seconds_to_next_retry(session)
     claim.sweep(session)  # no session holds the advisory lock of dispatcher 1: its lanes are orphaned
     claim.release_lanes(session, 1)
@@ -115,6 +116,7 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
         claim.LOCK_LANES,
         claim.CLAIM_HOOKS,
         claim.DUE_LANES,
+        claim.LANES_OF_DUE_RETRIES,
         claim.SECONDS_TO_NEXT_RETRY,
         claim.ORPHANED_LANES,
         claim.REQUEUE_HOOKS_OF_LANES,

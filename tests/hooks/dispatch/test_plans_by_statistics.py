@@ -6,6 +6,7 @@ a backlog. With any of these, each statement must read about as many rows as it 
 
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from hooks import worker_slots
 from hooks.actions import redelivery
 from hooks.dispatch import claim, record
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
+from hooks.dispatch.retry_windows import RetryWindows
 from hooks.http import Response
 from hooks.models import Endpoint, Hook, Outcome, State
 from tests.bench.million import copy_instance
@@ -128,6 +130,12 @@ def check(sql: str, parameters: Any, most: int = MOST_ROWS, *, is_prepared: bool
     assert rows_read(plan) <= most, f"{sql}\n{outline(plan)}"
 
 
+def plan_of(sql: str, parameters: Any) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}", parameters)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
 class Checking:
     """A dispatcher's session that checks each statement before it runs it."""
 
@@ -200,6 +208,21 @@ def test_retries_planned_for_later_are_not_read(lanes: list[int]) -> None:
     assert claimed(session, lanes) == []
     assert claim.due_lanes(session) == []
     assert 3590 < (claim.seconds_to_next_retry(session) or 0) <= 3600
+
+
+def test_only_retries_that_became_due_a_moment_ago_are_read(lanes: list[int]) -> None:
+    old = timezone.now() - timedelta(hours=1)
+    Hook.objects.filter(state=State.RETRYING).update(next_attempt_at=old)
+    fill(lanes, retrying=100)
+    session: Any = Checking()
+    assert sorted(claim.lanes_of_due_retries(session, 6.0)) == sorted(lanes)
+    plan = plan_of(claim.LANES_OF_DUE_RETRIES, [6.0])
+    assert "hooks_hook_due" in plan or "next_attempt_at_idx" in plan, plan
+    windows = RetryWindows()
+    for lane in lanes:
+        windows.note_claim(lane, time.monotonic(), time.time(), whole=True)
+    found = claim.claim_hooks(session, 1, dict.fromkeys(lanes, CLAIMED // 2), None, windows).hooks
+    assert sum(hook.is_retry for hook in found) == 100
 
 
 @pytest.mark.parametrize("status", [200, 500])
