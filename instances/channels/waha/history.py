@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 from hooks.http import Response
+from instances.channels.contents import time_of
 from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object, retry_after
@@ -139,7 +140,7 @@ def later(position: Position, message: Mapping[str, Any]) -> Position:
 
 
 def second_of(message: Mapping[str, Any]) -> int:
-    found = incoming.time_of(message)
+    found = time_of(message.get("timestamp"))
     return int(found.timestamp()) if found else 0
 
 

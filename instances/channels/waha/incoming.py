@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from instances.channels.contents import Content, text, time_of
 from instances.channels.waha import api, sessions, vcards
 from instances.models import Ack, MessageType
 from instances.received_events import (
@@ -14,7 +13,6 @@ from instances.received_events import (
     MessageAcked,
     MessageFailed,
     MessageReceived,
-    MessageTyped,
     ReceivedEvent,
 )
 
@@ -23,22 +21,9 @@ Object = Mapping[str, Any]
 ACKS = {1: Ack.SENT, 2: Ack.DELIVERED, 3: Ack.VIEWED, 4: Ack.VIEWED}
 ERROR = -1
 FAILED = "WhatsApp reports that the message was not sent."
-MILLISECONDS = 100_000_000_000  # larger numbers are no seconds of this century
 # The first part of a content type → message type.
 KINDS = {"image": MessageType.IMAGE, "video": MessageType.VIDEO, "audio": MessageType.AUDIO}
 NO_FILE = "no-file:"  # a reference to a file that WAHA does not have; then why, if it says so
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a message contains, of a contact or of the account's own user."""
-
-    type: str = MessageType.CHAT
-    body: str = ""
-    caption: str | None = None
-    media: Media | None = None
-    quoted: str = ""
-    forwarded: int = 0
 
 
 def read(event: Object) -> Iterator[ReceivedEvent]:
@@ -71,31 +56,16 @@ def message(payload: Object, content: Content, *, key: str) -> Iterator[Received
         return
     if payload.get("fromMe") is True:
         if payload.get("source") == "app":
-            yield MessageTyped(
-                key=key,
-                chat_id=api.chat_id_of(payload.get("to")),
-                type=content.type,
-                body=content.body,
-                caption=content.caption,
-                media=content.media,
-                quoted=content.quoted,
-                forwarded=content.forwarded,
-                time=time_of(payload),
-            )
+            chat = api.chat_id_of(payload.get("to"))
+            yield content.typed(key=key, chat_id=chat, time=time_of(payload.get("timestamp")))
         return
     where, author = api.chat_id_of(payload.get("from")), api.chat_id_of(payload.get("participant"))
-    yield MessageReceived(
+    yield content.received(
         key=key,
         sender=author or where,
         sender_name=name_in(payload),
         chat_id=where if author else None,
-        type=content.type,
-        body=content.body,
-        caption=content.caption,
-        media=content.media,
-        quoted=content.quoted,
-        forwarded=content.forwarded,
-        time=time_of(payload),
+        time=time_of(payload.get("timestamp")),
     )
 
 
@@ -135,7 +105,11 @@ def read_call(payload: Object) -> Iterator[ReceivedEvent]:
     caller, key = api.chat_id_of(payload.get("from")), text(payload.get("id"))
     if caller and key:
         yield MessageReceived(
-            key=key, sender=caller, type=MessageType.CALL_LOG, body="[Call]", time=time_of(payload)
+            key=key,
+            sender=caller,
+            type=MessageType.CALL_LOG,
+            body="[Call]",
+            time=time_of(payload.get("timestamp")),
         )
 
 
@@ -200,16 +174,3 @@ def name_in(payload: Object) -> str:
 def quoted_in(payload: Object) -> str:
     found = payload.get("replyTo")
     return api.message_key(found.get("id")) if isinstance(found, Mapping) else ""
-
-
-def time_of(payload: Object) -> datetime | None:
-    """Returns the time of a message; None if it has none that makes sense."""
-    try:
-        seconds = float(payload["timestamp"])
-        return datetime.fromtimestamp(seconds / 1000 if seconds > MILLISECONDS else seconds, UTC)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        return None
-
-
-def text(found: object) -> str:
-    return found if isinstance(found, str) else ""

@@ -7,11 +7,11 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 from instances import chat_ids
+from instances.channels.contents import Content, text, time_of
 from instances.channels.requests import Link
 from instances.channels.whatsapp_cloud import vcards
 from instances.channels.whatsapp_cloud.callbacks import changes_of, number_of
@@ -23,8 +23,6 @@ from instances.received_events import (
     Media,
     MessageAcked,
     MessageFailed,
-    MessageReceived,
-    MessageTyped,
     ReceivedEvent,
     StatusReported,
 )
@@ -46,17 +44,6 @@ OWN_TRACKER = "true_"
 # The ban state of account_update → the status of the instance
 BANS = {"DISABLE": AccountStatus.INIT, "REINSTATE": AccountStatus.AUTHENTICATED}
 HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a message contains, of a contact or of the account's own user."""
-
-    type: str = MessageType.CHAT
-    body: str = ""
-    caption: str | None = None
-    media: Media | None = None
-    quoted: str = ""
 
 
 def read(link: Link, body: Object) -> list[ReceivedEvent]:
@@ -108,18 +95,12 @@ def read_message(message: Object, names: Mapping[str, str]) -> Iterator[Received
     if content is None:
         return
     group = message.get("group_id")
-    yield MessageReceived(
+    yield replace(content, forwarded=forwarded_of(message)).received(
         key=text(message.get("id")),
         sender=chat_id_of(who),
         sender_name=names.get(who, ""),
         chat_id=chat_id_of(str(group), is_group=True) if group else None,
-        type=content.type,
-        body=content.body,
-        caption=content.caption,
-        media=content.media,
-        quoted=content.quoted,
-        forwarded=forwarded_of(message),
-        time=time_of(message),
+        time=time_of(message.get("timestamp")),
     )
 
 
@@ -128,17 +109,9 @@ def read_echo(message: Object) -> Iterator[ReceivedEvent]:
     content = content_of(message)
     to = str(message.get("to") or message.get("to_user_id") or "")
     if content is not None:
-        yield MessageTyped(
-            key=text(message.get("id")),
-            chat_id=chat_id_of(to),
-            type=content.type,
-            body=content.body,
-            caption=content.caption,
-            media=content.media,
-            quoted=content.quoted,
-            forwarded=forwarded_of(message),
-            time=time_of(message),
-        )
+        when = time_of(message.get("timestamp"))
+        found = replace(content, forwarded=forwarded_of(message))
+        yield found.typed(key=text(message.get("id")), chat_id=chat_id_of(to), time=when)
 
 
 def read_status(status: Object) -> Iterator[ReceivedEvent]:
@@ -266,14 +239,6 @@ def chat_id_of(native: str, *, is_group: bool = False) -> str:
         return native  # this event is refused when it is recorded, and the others are not
 
 
-def time_of(message: Object) -> datetime | None:
-    """Returns the time of a message; None if it has none that makes sense."""
-    try:
-        return datetime.fromtimestamp(int(message["timestamp"]), UTC)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
-        return None
-
-
 def digest_of(given: str) -> str:
     """Returns a SHA-256 in hexadecimal, which WhatsApp also writes in base64; empty if it is neither."""
     if HEX_DIGEST.fullmatch(given):
@@ -283,10 +248,6 @@ def digest_of(given: str) -> str:
     except (binascii.Error, ValueError):
         return ""
     return digest.hex() if len(digest) == 32 else ""
-
-
-def text(found: object) -> str:
-    return found if isinstance(found, str) else ""
 
 
 def read_body(link: Link, raw: bytes) -> Sequence[ReceivedEvent]:
