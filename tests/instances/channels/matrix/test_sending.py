@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from hooks.http import Response
-from hooks.models import Outcome
 from instances.channels.matrix import sending
 from instances.channels.requests import (
     Failed,
@@ -25,6 +24,7 @@ from instances.channels.requests import (
     Uploaded,
     Wait,
 )
+from tests.instances.channels.responses import response
 
 ROOM = "!room:example.org"
 CHAT = f"matrix:{ROOM}@g.us"
@@ -38,12 +38,6 @@ LINK = Link(
 MESSAGE = MessageToSend(f"true_{CHAT}_3EB0AAAA_{LINK.own_chat_id}", CHAT, "chat", "Grüße")
 PICTURE = File("a picture.png", "image/png", 12, "1/a.png", "https://example.com/a.png")
 ROOMS = "https://matrix.example.org/_matrix/client/v3/rooms/%21room%3Aexample.org"
-
-
-def response(status: int | None, body: object = b"", **headers: str) -> Response:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = [[name.replace("_", "-"), value] for name, value in headers.items()]
-    return Response(Outcome.OK if status == 200 else Outcome.NOT_200, status, named, content)
 
 
 def prepared(message: MessageToSend, uploaded: str | None = None) -> Request:

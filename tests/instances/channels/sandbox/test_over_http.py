@@ -7,7 +7,6 @@ import json
 import pytest
 
 from hooks.http import Response
-from hooks.models import Outcome
 from instances.channels.requests import (
     Failed,
     File,
@@ -23,17 +22,12 @@ from instances.channels.requests import (
     Wait,
 )
 from instances.channels.sandbox import over_http
+from tests.instances.channels.responses import response
 
 ANN = "17680561234@c.us"
 LINK = Link(1001, "4915112345678@c.us", {"token": "the-token"})
 MESSAGE = MessageToSend("true_17680561234@c.us_3EB0", ANN, "chat", "Grüße")
 PICTURE = File("a.png", "image/png", 12, "1/a.png", "https://example.com/a.png")
-
-
-def response(status: int | None, body: object = b"", **headers: str) -> Response:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    named = [[name.replace("_", "-"), value] for name, value in headers.items()]
-    return Response(Outcome.OK if status == 200 else Outcome.NOT_200, status, named, content)
 
 
 def test_a_message_is_one_post_with_its_idempotency_key() -> None:

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from hooks.http import Response
-from hooks.models import Outcome
 from instances.channels.requests import (
     Failed,
     File,
@@ -25,6 +23,7 @@ from instances.channels.requests import (
 )
 from instances.channels.waha.channel import WahaChannel
 from instances.models import Ack
+from tests.instances.channels.responses import response
 
 CHANNEL = WahaChannel()
 ANN, GROUP, OWN = "17680561234@c.us", "17680561234-1479621234@g.us", "15550001111@c.us"
@@ -49,13 +48,6 @@ def body_of(request: Request) -> dict[str, Any]:
 
 def message(type: str = "chat", body: str = "hello", *, chat_id: str = ANN, **more: Any) -> MessageToSend:
     return MessageToSend(f"true_{chat_id}_3EB0957AD66BAFF57D1D", chat_id, type, body, **more)
-
-
-def response(status: int, body: object, **headers: str) -> Response:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Response(
-        Outcome.NOT_200, status, [[name, value] for name, value in headers.items()], raw, len(raw)
-    )
 
 
 def read(status: int, body: object, *, sending: Request | None = None, **headers: str) -> Result:

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from hooks.http import Response
-from hooks.models import Outcome
 from instances.channels.requests import (
     Failed,
     File,
@@ -26,6 +24,7 @@ from instances.channels.requests import (
 from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from instances.channels.whatsapp_cloud.errors import CODES
 from instances.models import MessageType
+from tests.instances.channels.responses import response
 
 CHANNEL = WhatsAppCloudChannel()
 ANN = "17680561234@c.us"
@@ -152,12 +151,6 @@ def test_a_file_elsewhere_is_named_by_its_url() -> None:
 def test_a_template() -> None:
     template = {"name": "hello_world", "language": {"code": "en_US"}}
     assert sent(metadata={"template": template}) == to_ann(type="template", template=template)
-
-
-def response(status: int, body: Any = b"", **headers: str) -> Response:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    shown = [[name.replace("_", "-"), value] for name, value in headers.items()]
-    return Response(Outcome.OK, status=status, headers=shown, body=raw, size=len(raw))
 
 
 def read(status: int, body: Any = b"", **headers: str) -> Result:
