@@ -15,6 +15,7 @@ from tests.doubles.telegram import User
 from tests.factories import InstanceFactory
 from tests.instances.channels.matrix.messenger import MatrixMessenger, said
 from tests.instances.channels.telegram.messenger import GROUP, TelegramMessenger
+from tests.instances.channels.waha.messenger import WahaMessenger
 from tests.instances.channels.whatsapp_cloud.messenger import WhatsAppMessenger
 
 pytestmark = pytest.mark.django_db
@@ -50,12 +51,22 @@ def write_in_whatsapp(instance: Instance, messenger: WhatsAppMessenger) -> Expec
     return "user:Y2FwaV9ncm91cA==@g.us", {name: f"{phone}@c.us" for name, phone in phones.items()}
 
 
+def write_in_personal_whatsapp(instance: Instance, messenger: WahaMessenger) -> Expected:
+    group = "120363000000000001@g.us"
+    people = {"Ann": "17680561234@c.us", "Ben": "98765432101234@lid"}  # Ben hides his number
+    for name, person in people.items():
+        messenger.session(instance).write(group, f"I am {name}", name=name, participant=person)
+    messenger.deliver_new(instance)
+    return group, people
+
+
 @pytest.mark.parametrize(
     ("channel", "messenger", "write"),
     [
         ("telegram", TelegramMessenger(), write_in_telegram),
         ("matrix", MatrixMessenger(), write_in_matrix),
         ("whatsapp_cloud", WhatsAppMessenger(), write_in_whatsapp),
+        ("waha", WahaMessenger(), write_in_personal_whatsapp),
     ],
 )
 def test_the_hook_names_who_wrote_in_the_group(
