@@ -21,7 +21,7 @@ from tests.faults.servers import Fault, answer, cut_off, garbage, hang, hang_up,
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.messengers.linked_instance import LinkedInstance
 from tests.messengers.service import HttpService, Service
-from tests.messengers.services import HTTP_SERVICES, running_with_services
+from tests.messengers.services import HTTP_SERVICES, READING_SERVICES, running_with_services
 from tests.product import Product
 
 SECONDS = 180.0
@@ -149,12 +149,11 @@ def test_a_file_that_is_gone_is_said_and_holds_up_nothing(world: World, channel:
     assert after["body"] == "after it"
 
 
+@pytest.mark.parametrize("channel", READING_SERVICES)
 def test_a_receipt_may_overtake_the_response_to_its_message(world: World, channel: str) -> None:
     """The messenger reports that the message was read before the sender has the response."""
     service, proxy = world.services[channel], world.proxies[channel]
     account = service.add_account(1)
-    if not account.can_read:
-        pytest.skip("this messenger reports no receipts")
     instance = LinkedInstance(world.product, channel, account)
     is_read = threading.Event()
 

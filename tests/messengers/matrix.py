@@ -16,8 +16,6 @@ TYPES = {"m.text": "chat", "m.image": "image", "m.file": "document", "m.location
 class MatrixAccount:
     """Implements FallibleAccount."""
 
-    can_read = True
-
     def __init__(self, synapse: Synapse, people: int, seen_at: str) -> None:
         self.account, self.person = synapse.register("shop"), synapse.register("person", name=NAME)
         self.homeserver = seen_at

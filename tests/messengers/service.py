@@ -51,8 +51,6 @@ class Account(Protocol):
 class FallibleAccount(Account, Protocol):
     """An account that can lose what the product relies on."""
 
-    can_read: bool  # whether the messenger reports what people have read
-
     def revoke(self) -> None:
         """Make the credentials invalid that were entered."""
         ...
@@ -66,7 +64,7 @@ class FallibleAccount(Account, Protocol):
         ...
 
     def read(self, person: int) -> None:
-        """Read all messages as a person, if `can_read`; the messenger reports it."""
+        """Read all messages as a person; the messenger reports it. Called for READING_SERVICES only (services.py)."""
         ...
 
 

@@ -26,6 +26,8 @@ SERVICES: dict[str, Callable[[pytest.FixtureRequest], Service]] = {
 }
 # Those that are reached by HTTP: they implement HttpService.
 HTTP_SERVICES = ("telegram", "whatsapp_cloud", "waha", "matrix")
+# Of these, those that report what people have read. Telegram tells bots nothing of it.
+READING_SERVICES = ("whatsapp_cloud", "waha", "matrix")
 
 
 @contextlib.contextmanager

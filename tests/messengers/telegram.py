@@ -15,8 +15,6 @@ TYPES = {"text": "chat", "photo": "image", "document": "document", "location": "
 class TelegramBot:
     """Implements FallibleAccount."""
 
-    can_read = False
-
     def __init__(self, double: Telegram, people: int) -> None:
         self.double: Telegram = double
         self.bot: Bot = double.add_bot()

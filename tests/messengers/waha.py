@@ -23,8 +23,6 @@ TYPES = {
 class PersonalNumber:
     """Implements FallibleAccount."""
 
-    can_read = True
-
     def __init__(self, service: WahaService, number: int, people: int) -> None:
         self.service, self.double = service, service.double
         self.name, self.phone = f"shop-{number}", f"1555000{number:04}"

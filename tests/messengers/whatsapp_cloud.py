@@ -17,8 +17,6 @@ TRIES = 600  # of a callback, each after 0.1 s
 class BusinessNumber:
     """Implements FallibleAccount."""
 
-    can_read = True
-
     def __init__(self, double: WhatsAppCloud, people: int) -> None:
         self.double = double
         self.number: Number = double.add_number()
