@@ -109,16 +109,23 @@ class ChatMoved:
 
 @dataclass(frozen=True, slots=True)
 class StatusReported:
-    """The session's status. The values are those of actions.status.change_status; None leaves one unchanged."""
+    """The session's status. The values are those of actions.status.change_status; None leaves one unchanged.
+
+    `time`, here and in the events below: when the messenger says that it was so, by its clock. What is earlier than
+    what was reported already is left out. Without it, the order in which it is reported counts.
+    """
 
     account_status: str | None = None  # of AccountStatus
     substatus: str | None = None  # of Substatus
     reason: str | None = None  # of LoadingReason
+    time: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CodeShown:
     """There is a new QR code to scan: the first one, or one that replaces it. Channel.qr_text returns it."""
+
+    time: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,7 @@ class SessionEnded:
     """
 
     reason: str
+    time: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,7 @@ class AccountFound:
 
     own_chat_id: str  # see instances/chat_ids.py
     name: str = ""  # as people call the account
+    time: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,15 @@ def save_account(
     link = ChannelLink.objects.filter(instance=instance).first() or ChannelLink(instance=instance)
     state, _ = ReceiverState.objects.get_or_create(instance=instance)
     if link.external_id != external_id:
-        state.cursor = ""
+        state.cursor, state.status_at = "", None
     state.failures, state.next_try_at = 0, timezone.now()
     state.check_failures, state.check_error = 0, ""
     state.next_check_at = timezone.now() + timedelta(seconds=CHECK_SECONDS)
     state.save(
-        update_fields=["cursor", "failures", "next_try_at", "check_failures", "check_error", "next_check_at"]
-    )
+        update_fields=[
+            "cursor", "status_at", "failures", "next_try_at", "check_failures", "check_error", "next_check_at",
+        ]
+    )  # fmt: skip
     link.channel, link.external_id, link.name = instance.channel, external_id, name
     link.credentials, link.options = dict(credentials), dict(options)
     link.changed_at, link.connected_at = timezone.now(), None

@@ -6,9 +6,11 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 
 from django.db import DataError
+from django.db.models import Q
 
 from instances.actions import events
 from instances.actions.bans import Banned
@@ -29,7 +31,7 @@ from instances.actions.messages import (
 )
 from instances.actions.read_receipts import record_chat_viewed, record_chat_viewed_until
 from instances.actions.status import change_status, show_code
-from instances.models import AccountStatus, Instance, Media, OutgoingMessage, SendState
+from instances.models import AccountStatus, Instance, Media, OutgoingMessage, ReceiverState, SendState
 from instances.received_events import (
     AccountFound,
     ChatMoved,
@@ -135,6 +137,10 @@ def record_event(
             record_viewed(instance, event, is_patient=is_patient)
         case ChatMoved():
             record_moved_chat(instance, chat_id=event.old_chat_id, messenger_chat_id=event.messenger_chat_id)
+        case StatusReported() | CodeShown() | SessionEnded() | AccountFound() if is_outdated(
+            instance, event.time
+        ):
+            return
         case StatusReported():
             record_status(instance, event)
         case CodeShown():
@@ -145,6 +151,14 @@ def record_event(
             record_account(instance, own_chat_id=event.own_chat_id, name=event.name)
         case CredentialsRenewed():
             renew_credentials(instance, credentials=event.credentials)
+
+
+def is_outdated(instance: Instance, time: datetime | None) -> bool:
+    """Whether the messenger has reported what was later than `time` already; otherwise remembers it. Two queries."""
+    states = ReceiverState.objects.filter(instance=instance)
+    if time is None or states.filter(Q(status_at=None) | Q(status_at__lte=time)).update(status_at=time):
+        return False
+    return states.exists()
 
 
 def record_status(instance: Instance, event: StatusReported) -> None:

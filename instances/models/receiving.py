@@ -102,6 +102,8 @@ class ReceiverState(models.Model):
     next_check_at = models.DateTimeField(default=timezone.now, db_default=Now())
     check_failures = models.PositiveIntegerField("failed checks in a row", default=0, db_default=0)
     check_error = models.TextField("why checks fail", blank=True, default="", db_default="")
+    # when the session had the last status that was reported with its time; an earlier one that arrives late is left out
+    status_at = models.DateTimeField(null=True, blank=True)
     # since when the link is lost, and why; null while it is not, and for one that was removed
     lost_at = models.DateTimeField(null=True, blank=True)
     lost_reason = models.TextField(blank=True, default="", db_default="")

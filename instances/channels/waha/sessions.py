@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from instances.channels.contents import time_of
 from instances.channels.requests import Link
 from instances.channels.waha import api
 from instances.models import AccountStatus, LoadingReason, Substatus
@@ -99,8 +101,17 @@ def status_of(state: object, *, is_known: bool) -> StatusReported | None:
 
 
 def read_event(event: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[ReceivedEvent]:
-    """Returns what a `session.status` reports. Each SCAN_QR_CODE is a new code."""
-    state, me = payload.get("status"), event.get("me")
+    """Returns what a `session.status` reports, with its time: WAHA repeats later what was not taken at first."""
+    time = time_of(event.get("timestamp"))
+    for found in read_state(payload, event.get("me")):
+        yield replace(found, time=time)
+
+
+def read_state(
+    payload: Mapping[str, Any], me: object
+) -> Iterator[SessionEnded | CodeShown | AccountFound | StatusReported]:
+    """Returns what the status of a session means. Each SCAN_QR_CODE is a new code."""
+    state = payload.get("status")
     if (state == SCAN or (state == FAILED and not me)) and was_working(payload.get("statuses")):
         yield SessionEnded(LOGGED_OUT)
     if state == SCAN:
