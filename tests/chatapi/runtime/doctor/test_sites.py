@@ -22,10 +22,11 @@ from chatapi.runtime.doctor.front import PATH, PROOF_HEADER, VALID_SECONDS, make
 from chatapi.runtime.doctor.runs import carry_out
 from tests.chatapi.runtime.doctor.conftest import PointedAt
 from tests.chatapi.runtime.doctor.finding import find, found
-from tests.chatapi.runtime.doctor.fronts import ADDRESS, HOST, RIGHT, SCHEME, nginx
+from tests.chatapi.runtime.doctor.fronts import nginx
 from tests.faults.certificates import expired, self_signed, server_context
 from tests.faults.databases import Database
 from tests.product import READY_SECONDS, Product, free_port
+from tests.proxies import ADDRESS, HOST, RIGHT, SCHEME
 
 pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 
