@@ -17,7 +17,8 @@ Restores a backup of `manage.py backup` into DATA_DIR, and with DATABASE_URL int
 backup of an older version is migrated to this one. Nothing is changed before the whole file was read and is undamaged.
 
 Hooks and messages that were waiting at the time of the backup are sent when the site starts, also those that have been
-sent since then. With --pause nothing is sent, and `manage.py restored start --drop-waiting` drops them.
+sent since then. With --pause nothing is sent, and `manage.py restored start --drop-waiting` drops them. Those that were
+in flight at that time are sent again in either case.
 """
 
 
@@ -36,7 +37,6 @@ class Command(BaseCommand):
             action="store_true",
             help="restore into a DATA_DIR that has data, which is kept in a folder in it",
         )
-
         parser.add_argument(
             "--pause",
             action="store_true",

@@ -18,7 +18,8 @@ class Command(BaseCommand):
         start.add_argument(
             "--drop-waiting",
             action="store_true",
-            help="first cancel the waiting hooks and remove the waiting messages, so that none is sent twice",
+            help="first cancel the waiting hooks and remove the waiting messages, so that none of them is sent twice; "
+            "what was in flight at the time of the backup is sent again all the same",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

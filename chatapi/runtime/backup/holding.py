@@ -42,8 +42,8 @@ def held() -> Iterator[Instance]:
 def release(*, drop_waiting: bool) -> tuple[int, int, int]:
     """Starts the instances that hold() has stopped; returns how many, and how many hooks and messages were dropped.
 
-    With `drop_waiting`, waiting hooks are cancelled and waiting messages removed first: nothing is sent twice, and what
-    had not been sent by the time of the backup is not sent.
+    With `drop_waiting`, waiting hooks are cancelled and waiting messages removed first: none of them is sent twice, and
+    what had not been sent by the time of the backup is not sent. What was in flight at that time is sent again.
     """
     started = hooks = messages = 0
     for instance in held():
