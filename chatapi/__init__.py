@@ -1,3 +1,3 @@
 """The project: settings, URLs, the embedded PostgreSQL, `manage.py up` and `worker`, health."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -152,7 +152,7 @@ HOOK = {
                 "url": "https://example.com/hook",
                 "headers": {
                     "Content-Type": "application/json",
-                    "User-Agent": "ChatAPI/0.1.0",
+                    "User-Agent": "ChatAPI/0.2.0",
                     "webhook-id": "hook_0192f4c65d7b7c33a1e04be1f1d6e1aa",
                     "webhook-timestamp": "1893488400",
                     "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
