@@ -28,7 +28,7 @@ PERMISSION = "hooks.view_runner"
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """The page. Its 56 queries are short, and their cost does not grow with the number of hooks sent."""
+    """The page. Its 53 queries are short, and their cost does not grow with the number of hooks sent."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied("Your group does not have access to this page.")
     context = admin.site.each_context(request) | {"title": "Queues and dispatchers"} | health_context()

@@ -132,7 +132,7 @@ def server_version() -> int:
 
 
 def find_other_encoding() -> Iterator[Finding]:
-    encoding = setting("server_encoding")
+    encoding = server_settings("server_encoding")["server_encoding"]
     if encoding != "UTF8":
         yield error(
             f"The encoding of the database is {encoding}: messages with other characters cannot be stored.",
@@ -224,8 +224,10 @@ def find_wrong_clock() -> Iterator[Finding]:
     )
 
 
-def setting(name: str) -> str:
-    """Returns a setting of the server, as this session has it."""
+def server_settings(*names: str) -> dict[str, str]:
+    """Returns settings of the server, as this session has them. One query."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting(%s, true)", [name])
-        return str(cursor.fetchone()[0])
+        cursor.execute(
+            "SELECT name, current_setting(name, true) FROM unnest(%s::text[]) AS name", [list(names)]
+        )
+        return dict(cursor.fetchall())

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from chatapi.runtime.doctor.database import setting
+from chatapi.runtime.doctor.database import server_settings
 from chatapi.runtime.doctor.findings import Finding, NotCarriedOut, error, note, warning
 from chatapi.ui import sizes
 from chatapi.ui.durations import in_words
@@ -38,13 +38,14 @@ NOT_VISIBLE = "{what} are hidden from the database's user; GRANT pg_read_all_sta
 
 
 def find_unsafe_commits() -> Iterator[Finding]:
-    off = [name for name in ("fsync", "full_page_writes") if setting(name) == "off"]
+    found = server_settings("fsync", "full_page_writes", "synchronous_commit")
+    off = [name for name in ("fsync", "full_page_writes") if found[name] == "off"]
     if off:
         yield error(
             f"{' and '.join(off)} off in PostgreSQL: a power failure destroys the database.",
             f"Set {off[0]} = on in postgresql.conf, and reload the server.",
         )
-    if setting("synchronous_commit") == "off":
+    if found["synchronous_commit"] == "off":
         yield warning(
             "synchronous_commit is off in PostgreSQL: a crash of the server loses its last messages and hooks.",
             "Set synchronous_commit = on in postgresql.conf, or with ALTER DATABASE … SET.",
@@ -52,7 +53,7 @@ def find_unsafe_commits() -> Iterator[Finding]:
 
 
 def find_vacuum_off() -> Iterator[Finding]:
-    off = [name for name in ("autovacuum", "track_counts") if setting(name) == "off"]
+    off = [name for name, value in server_settings("autovacuum", "track_counts").items() if value == "off"]
     if off:
         yield error(
             f"{off[0]} is off in PostgreSQL: tables grow without limit, and the site gets slower every day.",
@@ -130,7 +131,7 @@ def find_few_connections() -> Iterator[Finding]:
 
 def find_replication_lag() -> Iterator[Finding]:
     """Standbys that are far behind, synchronous ones that are missing, and slots of lost ones."""
-    wanted = setting("synchronous_standby_names")
+    wanted = server_settings("synchronous_standby_names")["synchronous_standby_names"]
     standbys = rows(
         "SELECT application_name, sync_state, extract(epoch FROM replay_lag) FROM pg_stat_replication"
     )

@@ -40,7 +40,7 @@ def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: In
     assert [alive for _, alive in answer.context["runners"]] == [True, False]
     assert "running" in page and "no heartbeat" in page
     assert "https://example.com/hook" in page and "3\xa0hours" in page
-    assert len(asked) == 58
+    assert len(asked) == 55
 
 
 def test_it_shows_the_lost_links_with_their_reason_and_no_secret(staff: Client, instance: Instance) -> None:

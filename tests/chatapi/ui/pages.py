@@ -78,7 +78,7 @@ STAFF_QUERIES = {
     "admin:django_q_ormq_changelist": 5,
     "admin:django_q_schedule_changelist": 5,
     "admin:django_q_success_changelist": 6,
-    "admin:health": 56,
+    "admin:health": 53,
     "admin:hooks_attempt_changelist": 3,
     "admin:hooks_endpoint_changelist": 3,
     "admin:hooks_hook_changelist": 3,
