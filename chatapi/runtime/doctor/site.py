@@ -249,7 +249,7 @@ def find_lost_host() -> Iterator[Finding]:
         yield error(
             "The proxy does not pass on the host name of the browser: pages respond with 400.",
             f"nginx: proxy_set_header Host $host; Apache: ProxyPreserveHost On. Caddy does it ({PROXY_DOCS}).",
-            f"it sent {seen['host']}",
+            f'it sent the host "{seen["host"]}"',  # quoted, so that it is redacted
         )
 
 

@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 from chatapi.runtime.doctor.checklist import BY_NAME
 from chatapi.runtime.doctor.findings import Level
 from chatapi.runtime.doctor.front import PATH, PROOF_HEADER, VALID_SECONDS, make_proof
+from chatapi.runtime.doctor.redaction import redact
 from chatapi.runtime.doctor.runs import carry_out
 from tests.chatapi.runtime.doctor.conftest import PointedAt
 from tests.chatapi.runtime.doctor.finding import find, found
@@ -216,7 +217,8 @@ def test_a_certificate_that_expires_soon(site: Site, tmp_path: Path) -> None:
 def test_a_proxy_that_changes_the_host(site: Site, tmp_path: Path) -> None:
     with fronted(site, tmp_path, lines=("proxy_set_header Host chat_api;", ADDRESS, SCHEME)):
         finding = found("proxy-host", ERROR, "does not pass on the host name", "proxy_set_header Host $host;")
-    assert finding.detail == "it sent chat_api"
+    assert finding.detail == 'it sent the host "chat_api"'
+    assert redact(finding.detail) == "it sent the host <host>"
 
 
 @pytest.mark.parametrize(
