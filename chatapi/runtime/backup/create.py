@@ -160,13 +160,11 @@ def add_media(archive: ArchiveWriter, taken: Snapshot) -> list[str]:
     """Adds the files of the snapshot; returns the names of those that the storage has lost."""
     missing = []
     for path in media_files.paths(taken):
-        found = media_files.opened(path)
-        if found is None:
-            missing.append(path)
-            continue
-        file, size = found
-        with file:
-            archive.add_file(f"{media_files.FOLDER}/{path}", file, size)
+        with media_files.opened(path) as found:
+            if found is None:
+                missing.append(path)
+            else:
+                archive.add_file(f"{media_files.FOLDER}/{path}", found, found.size)
     return missing
 
 

@@ -3,6 +3,8 @@
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -11,7 +13,7 @@ from django.core.files.storage import Storage, storages
 
 from chatapi.runtime.backup.archive import BLOCK, Readable
 from chatapi.runtime.backup.dump import Snapshot
-from chatapi.runtime.backup.errors import DamagedBackup
+from chatapi.runtime.backup.errors import BackupError, DamagedBackup
 
 FOLDER = "media"
 SAFE_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
@@ -41,12 +43,46 @@ def paths(taken: Snapshot) -> Iterator[str]:
             yield path
 
 
-def opened(path: str) -> tuple[IO[bytes], int] | None:
-    """Returns the file and its size; None if the storage has lost it."""
+@dataclass
+class Source:
+    """A file of the storage while it is copied. Raises BackupError if it cannot be read to its end."""
+
+    path: str
+    file: IO[bytes]
+    size: int
+    copied: int = 0
+
+    def read(self, size: int = -1) -> bytes:
+        with readable(self.path):
+            data = self.file.read(size)
+        self.copied += len(data)
+        if len(data) < size and self.copied < self.size:
+            raise BackupError(f"The file {self.path} of a message became shorter while it was copied.")
+        return data
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Source | None]:
+    """Opens the file for the block; None if the storage has lost it. Raises BackupError if it cannot be read."""
     try:
-        return storage().open(path), storage().size(path)
+        with readable(path):
+            file, size = storage().open(path), storage().size(path)
     except FileNotFoundError:
-        return None
+        yield None
+        return
+    with file:
+        yield Source(path, file, size)
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Turns errors of the file system and of the S3 library's many kinds into a BackupError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        raise BackupError(f"The file {path} of a message cannot be read: {error}.") from None
 
 
 def path_of_member(name: str) -> str:
@@ -59,10 +95,14 @@ def path_of_member(name: str) -> str:
 
 def save(path: str, content: Readable) -> None:
     """Writes a file to the bucket under exactly this name. One that is there already is kept: names are random."""
-    if storage().exists(path):
-        return
     with tempfile.TemporaryFile() as file:  # an upload is repeated from its beginning
         while data := content.read(BLOCK):
             file.write(data)
         file.seek(0)
-        storage().save(path, File(file))
+        try:
+            if not storage().exists(path):
+                storage().save(path, File(file))
+        except Exception as error:  # noqa: BLE001 - of the many kinds of the S3 library
+            raise BackupError(
+                f"The file {path} of a message cannot be written to the bucket: {error}."
+            ) from None

@@ -8,8 +8,9 @@ import pytest
 from django.utils import timezone
 
 from chatapi.runtime.backup import media_files
+from chatapi.runtime.backup.archive import ArchiveWriter
 from chatapi.runtime.backup.dump import site_database, snapshot
-from chatapi.runtime.backup.errors import DamagedBackup
+from chatapi.runtime.backup.errors import BackupError, DamagedBackup
 from instances.actions import media as media_actions
 from instances.actions.media import store_media
 from instances.models import Instance, Media
@@ -38,12 +39,41 @@ def test_no_file_of_a_snapshot_is_deleted_before_its_end() -> None:
         store(instance, b"second")
         assert media_actions.drop_old() == media_actions.BEING_COPIED
         assert list(media_files.paths(taken)) == [first.path]
-        found = media_files.opened(first.path)
-        assert found
-        with found[0] as file:
-            assert (file.read(), found[1]) == (b"\xff\xd8\xfffirst", 8)
+        with media_files.opened(first.path) as found:
+            assert found
+            assert (found.read(), found.size) == (b"\xff\xd8\xfffirst", 8)
     assert media_actions.drop_old() == "1 links expired, 1 files deleted"
-    assert media_files.opened(first.path) is None
+    with media_files.opened(first.path) as lost:
+        assert lost is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_changes_while_it_is_copied(folder: Path) -> None:
+    """What was added is not copied; an end that is missing fails the backup, and names the file."""
+    path = store(InstanceFactory(), b"content").path
+    with media_files.opened(path) as source:
+        assert source
+        (folder / path).write_bytes(b"more content")
+        raw = io.BytesIO()
+        ArchiveWriter(raw).add_file("media/file", source, source.size)
+        assert b"more conte" in raw.getvalue() and b"more conten" not in raw.getvalue()
+    with media_files.opened(path) as source:
+        assert source
+        (folder / path).write_bytes(b"less")
+        with pytest.raises(BackupError, match=f"The file {path} of a message became shorter"):
+            ArchiveWriter(io.BytesIO()).add_file("media/file", source, source.size)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_cannot_be_read_is_named(folder: Path) -> None:
+    path = store(InstanceFactory(), b"content").path
+    (folder / path).unlink()
+    (folder / path).mkdir()
+    with (
+        pytest.raises(BackupError, match=f"The file {path} of a message cannot be read: .*Is a directory"),
+        media_files.opened(path),
+    ):
+        pass
 
 
 @pytest.mark.django_db(transaction=True)
