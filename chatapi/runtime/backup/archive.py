@@ -29,6 +29,11 @@ PIECE = 4 * 1024 * 1024  # bytes of the database in one member
 BLOCK = 1024 * 1024
 MANIFEST, MANIFEST_SUM = "manifest.json", "manifest.sha256"
 MAX_MANIFEST = 16 * 1024 * 1024
+MAX_HEADER = 64 * 1024  # bytes of a pax header; it is read into memory
+# What `restore` needs of the manifest.
+NEEDED = {
+    "version": str, "created": str, "migrations": list, "pg_dump": int, "database_bytes": int, "has_keys": bool,
+}  # fmt: skip
 
 
 class Readable(Protocol):
@@ -77,6 +82,23 @@ class SummedSource:
         data = self.source.read(size)
         self.part.sum.update(data)
         return data
+
+
+class Header(tarfile.TarInfo):
+    """A header as the writer makes it: that of a file, or a pax header for a long name.
+
+    Links, devices and sparse files, whose content takes no space in the archive however long it is, are refused before
+    anything of them is read.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Header":
+        found = super().frombuf(buf, encoding, errors)
+        if found.type not in (tarfile.REGTYPE, tarfile.XHDTYPE):
+            raise DamagedBackup(f"{found.name!r} is not a file")
+        if found.size < 0 or (found.type == tarfile.XHDTYPE and found.size > MAX_HEADER):
+            raise DamagedBackup(f"the size of {found.name!r} is wrong")
+        return found
 
 
 class TarContent:
@@ -165,6 +187,8 @@ class ArchiveReader:
         text = b""
         for name, size, content in self.tar_members():
             if name == MANIFEST:
+                if text:
+                    raise DamagedBackup("it has two manifests")
                 text = content.read(MAX_MANIFEST)
             elif name == MANIFEST_SUM:
                 self.check(text, content.read(BLOCK))
@@ -182,35 +206,35 @@ class ArchiveReader:
 
     def tar_members(self) -> Iterator[tuple[str, int, Readable]]:
         try:
-            tar = tarfile.open(fileobj=self.raw, mode="r|", bufsize=BLOCK)  # type: ignore[call-overload]  # noqa: SIM115
+            tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115
+                fileobj=self.raw, mode="r|", bufsize=BLOCK, tarinfo=Header, errors="strict"
+            )
             while (member := tar.next()) is not None:
                 tar.members.clear()
-                content = tar.extractfile(member) if member.isreg() else None
-                if content is None:
+                content = tar.extractfile(member)
+                if content is None or member.issparse() or member.size < 0:  # as its pax header says
                     raise DamagedBackup(f"{member.name!r} is not a file")
                 yield member.name, member.size, TarContent(content)
-        except (tarfile.TarError, UnicodeError, ValueError, EOFError) as error:
+        except (tarfile.TarError, UnicodeError, ValueError, EOFError, RecursionError) as error:
             raise DamagedBackup(str(error) or "it is no archive") from None
 
     def check(self, text: bytes, line: bytes) -> None:
         if line.split()[:1] != [hashlib.sha256(text).hexdigest().encode()]:
             raise DamagedBackup("the sum of its manifest is wrong")
-        manifest = json.loads(text)
-        if manifest["format"] > FORMAT:
+        try:
+            manifest = json.loads(text)
+            is_newer, expected = manifest["format"] > FORMAT, dict(manifest["parts"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise DamagedBackup("its manifest is not complete") from None
+        if is_newer:
             raise BackupError(
                 f"The backup was made by a newer version ({manifest.get('version', 'unknown')}) of this program, in a "
                 "format that this one does not know. Install that version, and run this again."
             )
-        expected = manifest["parts"]
         for name in sorted(expected.keys() | self.parts.keys()):
             if name not in self.parts or self.parts[name].as_dict() != expected.get(name):
                 raise DamagedBackup(f"the sum of its part {name} is wrong")
         self.manifest = manifest
-
-
-def is_encrypted(source: Path) -> bool:
-    with open(source, "rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
 
 
 def open_archive(file: IO[bytes], passphrase: str | None) -> ArchiveReader:
@@ -237,4 +261,6 @@ def verify(source: Path, passphrase: str | None) -> dict[str, Any]:
         reader = open_archive(file, passphrase)
         for _ in reader:
             pass
-        return reader.manifest
+    if not all(isinstance(reader.manifest.get(name), kind) for name, kind in NEEDED.items()):
+        raise DamagedBackup("its manifest is not complete")
+    return reader.manifest

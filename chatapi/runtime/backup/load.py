@@ -5,7 +5,7 @@ import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from chatapi.runtime.backup import media_files
 from chatapi.runtime.backup.archive import BLOCK, Member, open_archive
@@ -79,11 +79,18 @@ def save_file(member: Member, destination: Destination) -> None:
         return
     name = destination.folder / media_files.FOLDER / path
     name.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with new_file(name, member) as file:
         shutil.copyfileobj(member.content, file, BLOCK)
 
 
 def save_key(member: Member, folder: Path) -> None:
-    name = folder / KEY_FILES[member.name]
-    with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    with new_file(folder / KEY_FILES[member.name], member) as file:
         file.write(member.content.read(MAX_KEY_FILE))
+
+
+def new_file(name: Path, member: Member) -> IO[bytes]:
+    """Opens the file (mode 600) of a member. Raises DamagedBackup if another member was written to it."""
+    try:
+        return open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb")
+    except FileExistsError:
+        raise DamagedBackup(f"{member.name!r} is in it twice") from None
