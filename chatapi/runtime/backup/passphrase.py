@@ -22,6 +22,8 @@ def read_passphrase(file: str | None) -> str | None:
             raise BackupError(f"The passphrase cannot be read from {name}: {error}.") from None
     elif VARIABLE in os.environ:
         found = os.environ[VARIABLE]
+        if any("\udc80" <= character <= "\udcff" for character in found):
+            raise BackupError(f"{VARIABLE} is not UTF-8.")
     else:
         return None
     if not found.strip():
