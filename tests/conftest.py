@@ -26,7 +26,11 @@ from tests.product import READY_SECONDS, Product
 from tests.servers.prosody import Prosody
 from tests.servers.synapse import Synapse
 from tests.sessions import remember_password
-from tests.workers import pytest_cmdline_main, pytest_xdist_make_scheduler  # noqa: F401 - hooks of pytest
+from tests.workers import (  # noqa: F401 - hooks of pytest
+    compile_code,
+    pytest_cmdline_main,
+    pytest_xdist_make_scheduler,
+)
 
 # Seconds that a test may take, its fixtures included; pyproject.toml has the default. These folders start the product,
 # kill it and wait until it has recovered, or drive a browser.
@@ -35,13 +39,16 @@ PRODUCT_TIMEOUT = 2 * READY_SECONDS
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Restores the signals that the tests and their child processes rely on, where our parent process ignores them.
+    """Restores signals, and compiles the code before several processes run the tests.
 
-    With SIGCHLD ignored every child would seem to end with 0. SIGINT and SIGHUP stay as they are (`nohup make test &`).
+    The tests and their child processes rely on these signals, and our parent process may ignore them: with SIGCHLD
+    ignored every child would seem to end with 0. SIGINT and SIGHUP stay as they are (`nohup make test &`).
     """
     for number in (signal.SIGTERM, signal.SIGCHLD):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        compile_code()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

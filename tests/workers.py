@@ -7,6 +7,7 @@ everything in one, `-n 4` in four.
 
 from __future__ import annotations
 
+import compileall
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ WORKERS = 2
 TESTS = Path(__file__).resolve().parent
 # Tests of these folders, in this order, and of files that import tests.product, start processes and wait for them.
 WAITING_FOLDERS = ("faults", "receivers", "acceptance", "browser")
+CODE = ("accounts", "chatapi", "hooks", "instances", "testing_tools", "tests")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -31,6 +33,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     folders = {(config.invocation_params.dir / name).resolve() for name in config.args}
     if folders <= {TESTS, TESTS.parent} and not (options.usepdb or options.collectonly):
         options.numprocesses = WORKERS
+
+
+def compile_code() -> None:
+    """Writes the bytecode of all modules, so that the processes which tests start need not compile them.
+
+    They could not keep it: started by root, the product runs as a user who may not write to the program's folders.
+    """
+    for folder in CODE:
+        compileall.compile_dir(TESTS.parent / folder, quiet=2)
 
 
 @functools.cache
