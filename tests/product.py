@@ -1,6 +1,11 @@
-"""The real product as a process: `manage.py up` with its own folder and port; starts, queries, kills and stops it."""
+"""The real product as a process: `manage.py up` with its own folder and port; starts, queries, kills and stops it.
+
+A first start creates a database, applies all migrations and compresses the static files. In the tests this happens once
+for a run: the folders of other products are copies of a folder that was started and stopped.
+"""
 
 import contextlib
+import fcntl
 import json
 import os
 import queue
@@ -11,10 +16,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import psutil
@@ -22,6 +27,8 @@ import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 180  # the first start on two busy cores creates the database and collects the static files
+# With one of these, a folder that was started without it cannot be used.
+OWN_DATA = ("DATABASE_URL", "RUN_AS_USER", "SECRETS_KEY", "SECRETS_KEY_FILE")
 
 
 class Product:
@@ -31,6 +38,9 @@ class Product:
     demo      what `manage.py demo --json` prints: site, email, password, uid, instances [{id, token, apiUrl}]
     lines     all lines that it printed, oldest first
     """
+
+    # Returns a folder that the product was started in, see `prepared_folder`. tests/conftest.py sets it.
+    prepared: ClassVar[Callable[[], Path] | None] = None
 
     def __init__(
         self,
@@ -43,6 +53,7 @@ class Product:
         """`python` is the start of the command line, up to the arguments of Python."""
         self.data_dir = data_dir
         self.python = python
+        self.is_copied = not any(name in environment for name in OWN_DATA)
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = product_environment(data_dir, PORT=str(self.port), **environment)
@@ -61,6 +72,8 @@ class Product:
         self.stop()
 
     def start(self) -> None:
+        if Product.prepared and self.is_copied and not was_started(self.data_dir):
+            copy_data(Product.prepared(), self.data_dir)
         self.process = subprocess.Popen(
             [*self.python, "manage.py", "up"], cwd=ROOT, env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -150,6 +163,31 @@ class Product:
             _gone, left = psutil.wait_procs(family, timeout=3)
             for process in left:
                 process.kill()
+
+
+def was_started(data_dir: Path) -> bool:
+    return any((data_dir / name).exists() for name in ("pg", "secret_key", "secrets_key"))
+
+
+def prepared_folder(root: Path) -> Path:
+    """Returns a folder in `root` that the product was started in, and starts it if no process has done it yet."""
+    folder, new = root / "prepared", root / "being-prepared"
+    with open(root / "prepared.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            first = Product(new)
+            first.is_copied = False
+            with first:
+                pass
+            new.rename(folder)
+    return folder
+
+
+def copy_data(source: Path, data_dir: Path) -> None:
+    """Copies what the product has written, with its owners and modes, without the log of the database."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    entries = [path for path in source.iterdir() if path.name != "pg.log"]
+    subprocess.run(["cp", "-a", *entries, data_dir], check=True)
 
 
 def product_environment(data_dir: Path, **more: str) -> dict[str, str]:
