@@ -20,9 +20,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
 from tests.faults import victims  # noqa: E402 - they need the settings
-from tests.faults.product_instance import database_of, shell  # noqa: E402
+from tests.faults.product_instance import database_of  # noqa: E402
 from tests.hooks.dispatch.dispatching import wait_until  # noqa: E402
 from tests.product import Product  # noqa: E402
+from tests.product_shell import shell  # noqa: E402
 from tests.servers.prosody import Prosody  # noqa: E402
 from tests.servers.xmpp_client import Client  # noqa: E402
 

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import walk
-from tests.faults.product_instance import shell
 from tests.product import Product
+from tests.product_shell import shell
 
 RESTORE = """
 from accounts.models import AccountKey

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from tests.faults.product_instance import shell
 from tests.product import Product
+from tests.product_shell import shell
 
 NEW_BIN = """
 from instances.models import Instance

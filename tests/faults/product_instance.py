@@ -13,7 +13,8 @@ import psycopg
 
 from chatapi.runtime.postgres import server as postgres_server
 from tests.hooks.dispatch.dispatching import wait_until
-from tests.product import Product, manage
+from tests.product import Product
+from tests.product_shell import shell
 
 NEW_INSTANCE = """
 import json
@@ -39,15 +40,12 @@ from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
 delete_instance(Instance.objects.get(pk={pk}), acting_user=None)
 """
+CHECK = """
+from django.core.management import call_command
+call_command(*{arguments!r})
+"""
 DELIVERED = "SELECT count(*) FROM hooks_hook WHERE endpoint_id = %s AND state = 'delivered'"
 RUNS = "SELECT pid FROM hooks_runner WHERE role = %s AND finished_at IS NULL ORDER BY heartbeat_at DESC"
-
-
-def shell(environment: dict[str, str], code: str) -> str:
-    """Runs Python code with `manage.py shell` on the product's data; returns what it prints."""
-    done = manage("shell", "--verbosity", "0", "-c", code, environment=environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @dataclass
@@ -69,16 +67,14 @@ class ProductInstance:
 
         For those of messages, see `message_counts`.
         """
-        done = manage("hooks", "check", environment=self.environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        [line] = [line for line in done.stdout.splitlines() if line.startswith(f"instance key {self.pk}:")]
+        printed = shell(self.environment, CHECK.format(arguments=["hooks", "check"]))
+        [line] = [line for line in printed.splitlines() if line.startswith(f"instance key {self.pk}:")]
         return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", line)}
 
     def message_counts(self) -> dict[str, int]:
         """Returns the counts of the instance in `manage.py messages check`, which must exit with 0."""
-        done = manage("messages", "check", "--json", environment=self.environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        [found] = [row for row in json.loads(done.stdout)["instances"] if row["instance"] == self.pk]
+        printed = shell(self.environment, CHECK.format(arguments=["messages", "check", "--json"]))
+        [found] = [row for row in json.loads(printed)["instances"] if row["instance"] == self.pk]
         return dict(found)
 
     def delivered(self) -> int:

@@ -4,8 +4,9 @@ import json
 
 import requests
 
-from tests.faults.product_instance import create_product_instance, shell
+from tests.faults.product_instance import create_product_instance
 from tests.product import Product
+from tests.product_shell import shell
 from tests.receiver import Answer, Received, Receiver
 
 NUMBER_AND_TOKEN = """

@@ -14,9 +14,10 @@ import psycopg
 import pytest
 import requests
 
-from tests.faults.product_instance import ProductInstance, create_product_instance, database_of, shell
+from tests.faults.product_instance import ProductInstance, create_product_instance, database_of
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
+from tests.product_shell import shell
 from tests.receiver import Answer, Received, Receiver
 
 SET_URL = """

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import requests
 
-from tests.faults.product_instance import database_of, kill, shell, worker_processes
+from tests.faults.product_instance import database_of, kill, worker_processes
 from tests.faults.victims import database, run_of
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.receiving import polling, pushing
@@ -19,6 +19,7 @@ from tests.instances.receiving.polling import PollingMessenger
 from tests.instances.receiving.processes import SETTINGS
 from tests.instances.receiving.wire_format import message
 from tests.product import Product
+from tests.product_shell import shell
 
 NEW_LINK = """
 import json

@@ -7,15 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.product_instance import (
-    ProductInstance,
-    create_product_instance,
-    kill,
-    shell,
-    worker_processes,
-)
+from tests.faults.product_instance import ProductInstance, create_product_instance, kill, worker_processes
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
+from tests.product_shell import shell
 from tests.receiver import Answer, Received, Receiver
 
 HOOKS = 400

@@ -20,7 +20,7 @@ from hooks.models import Role, Runner
 from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue, SendingTry
 from tests.factories import InstanceFactory
 from tests.faults.databases import Database
-from tests.faults.product_instance import ProductInstance, create_product_instance, shell
+from tests.faults.product_instance import ProductInstance, create_product_instance
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 from tests.instances.sending.sending import (
@@ -33,6 +33,7 @@ from tests.instances.sending.sending import (
     wait_until_empty,
 )
 from tests.product import manage
+from tests.product_shell import shell
 
 MESSAGES = 300
 CHATS = 20

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.faults.product_instance import shell
 from tests.product import Product
+from tests.product_shell import shell
 from tests.proxies import proxy
 
 SLOW_CLIENTS = 1000

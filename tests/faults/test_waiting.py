@@ -15,8 +15,8 @@ import requests
 
 from instances.limits import waiting_threads
 from tests.faults import servers
-from tests.faults.product_instance import shell
 from tests.product import Product
+from tests.product_shell import shell
 
 CLIENTS = 30  # of each kind; together they are three times the web server's threads
 SLOW_BIN = """

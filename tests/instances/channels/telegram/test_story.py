@@ -10,11 +10,12 @@ import pytest
 import requests
 
 from tests.doubles.telegram import Bot, Fault, Telegram, User, flood
-from tests.faults.product_instance import kill, shell
+from tests.faults.product_instance import kill
 from tests.faults.victims import run_of
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.telegram.messenger import credentials_of
 from tests.product import Product
+from tests.product_shell import shell
 from tests.receiver import Answer, Received, Receiver
 
 pytestmark = pytest.mark.timeout(600)

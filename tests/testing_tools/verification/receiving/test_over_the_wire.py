@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.faults.product_instance import shell
 from tests.product import Product
+from tests.product_shell import shell
 
 NEW_BIN = """
 from accounts.models import Account
