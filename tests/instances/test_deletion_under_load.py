@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -30,8 +29,9 @@ from instances.sending import outgoing
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from tests.factories import AccountFactory, InstanceFactory
+from tests.hooks.dispatch.dispatching import wait_until
 
-LOAD_SECONDS = 1.0  # before the deletion
+LOAD = 100  # pieces of work that are done before the deletion
 
 
 def deadlocks() -> int:
@@ -70,6 +70,9 @@ class Load:
                     self.errors.append(repr(error))
         finally:
             connection.close()
+
+    def wait_until_under_way(self) -> None:
+        wait_until(lambda: self.done >= LOAD or self.errors, f"{LOAD} pieces of work are done", 60)
 
     def stop(self) -> None:
         self.stopped.set()
@@ -161,11 +164,10 @@ def test_a_deletion_under_load_is_no_deadlock(
         for _ in range(3):
             InstanceFactory(owner=account, url="http://127.0.0.1:9/")
         load = Load(*works_of(account))
-        time.sleep(LOAD_SECONDS)
         try:
+            load.wait_until_under_way()
             delete(account)
         finally:
             load.stop()
         assert load.errors == []
-        assert load.done > 0
         assert deadlocks() == before

@@ -156,15 +156,16 @@ def test_a_claim_that_runs_long_after_its_begin_misses_no_retry(
     me: Dispatcher, lane: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process may be stopped between both: what became due before it is still searched."""
+    monkeypatch.setattr("hooks.dispatch.retry_windows.OVERLAP", 0.5)
     windows, reading = RetryWindows(), Reading(me)
     first, second = (retrying(hook, seconds_ago=0) for hook in emit(lane, 2))
-    later = timezone.now() + timedelta(seconds=2)
+    later = timezone.now() + timedelta(seconds=1)
     Hook.objects.filter(pk=second.pk).update(next_attempt_at=later)
     assert reading.claim(lane, windows) == [first.pk]
     find_turns = claim.find_turns
 
     def wait(*arguments: Any) -> Any:
-        time.sleep(OVERLAP + 3)
+        time.sleep(2)  # the second retry is due, and that is longer ago than the overlap
         return find_turns(*arguments)
 
     monkeypatch.setattr(claim, "find_turns", wait)

@@ -15,6 +15,7 @@ from instances.media import fetch, ssrf_safe_session
 from instances.media.fetch import FetchFailed
 from tests.faults.certificates import expired, server_context
 from tests.faults.servers import answer, faulty
+from tests.hooks.dispatch.dispatching import wait_until
 from tests.receiver import Answer, Received, Receiver
 
 MAX_BYTES = 1024 * 1024
@@ -252,16 +253,15 @@ def test_a_compressed_file_is_refused(coding: str) -> None:
         (b"HTTP/1.1 200 OK\r\n",),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",),
         (b"HTTP/1.1 200 OK\r\n\r\nno length",),
-        (b"HTTP/1.1 200 OK\r\nX: ", *[b"x"] * 100),
+        (b"HTTP/1.1 200 OK\r\nX: ", *[b"x"] * 10_000),
     ],
     ids=["silent", "incomplete headers", "no body", "body without end", "headers byte by byte"],
 )
 def test_the_deadline_holds_in_every_phase(monkeypatch: pytest.MonkeyPatch, sent: tuple[bytes, ...]) -> None:
+    """The server of each phase would need longer than the test's time limit, or closes the connection."""
     monkeypatch.setattr(fetch, "FETCH_SECONDS", 0.4)
-    started = time.monotonic()
     with raw_server(*sent, pause=0.05) as url:
         assert fetch_error(url) == "the server took too long."
-        assert time.monotonic() - started < 3
 
 
 def test_the_deadline_holds_for_the_dns_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,16 +281,16 @@ def test_the_deadline_holds_over_all_redirects(monkeypatch: pytest.MonkeyPatch) 
 
     with Receiver(redirect_slowly) as server:
         assert fetch_error(server.url) == "the server took too long."
-        assert 1 < len(server.requests) < 5
+        assert len(server.requests) <= fetch.MAX_REDIRECTS, "the redirects did not end"
 
 
 def test_no_thread_is_left() -> None:
     with Receiver([(200, {}, b"picture")]) as server:
         fetched_content(server.url)
-        until = time.monotonic() + 5
-        while any(isinstance(thread, threading.Timer) for thread in threading.enumerate()):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_until(
+            lambda: not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()),
+            "the timer's thread ends",
+        )
 
 
 # -- TLS
