@@ -51,7 +51,7 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
             raise exceptions.Throttled(wait=seconds)
         account = self.find_account(request, key) if scheme.lower() == "bearer" else None
         if account is None:
-            login_throttle.record_failure(address)
+            login_throttle.record_failure(address, key)
             raise exceptions.AuthenticationFailed(WRONG_KEY)
         login_throttle.record_success(key)
         recent_keys.remember(key, account.owner_id)

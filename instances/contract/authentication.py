@@ -70,7 +70,7 @@ def authenticate_account(request: HttpRequest, given: Mapping[str, Any], address
     limits.check_lockout(address, key)
     account = authenticate_key(key)
     if account is None:
-        login_throttle.record_failure(address)
+        login_throttle.record_failure(address, key)
         raise WireError(401, WRONG_UID)
     login_throttle.record_success(key)
     return account
