@@ -1,14 +1,57 @@
-"""Deletes the data of an instance, which itself stays."""
+"""Deletes the data of an instance, which itself stays, in small transactions.
 
-from django.db import transaction
+A million messages take minutes, too long for a request and for the lock on the instance. The request deletes what
+waits to be sent, and up to BATCH other rows; if there are more, it records up to which row of each table they are to be
+deleted (Instance.cleaning), and a task deletes them. Rows written since then are kept. Until it is done, the pages show
+what is left, and say that it is being deleted. After a kill, the next run continues: a schedule runs it each minute.
+
+deleted_data.py does the same for deleted instances.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from django.db import connection, models, transaction
+from django_q.tasks import async_task
 
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
 from instances.actions import events
-from instances.actions.sending import message_queue
+from instances.actions.deleted_data import OF_CHATS
 from instances.actions.session import log_out
-from instances.models import Instance
+from instances.models import (
+    WAITING_SQL,
+    BannedContact,
+    Chat,
+    Instance,
+    Label,
+    Message,
+    OutgoingMessage,
+    OutgoingQueue,
+    QueuedAction,
+    SandboxContact,
+    SandboxReceipt,
+    SendingTry,
+    StatusChange,
+)
+
+BATCH = 2_000  # rows deleted by one transaction
+RUN_SECONDS = 600.0  # a run ends after this, and queues the next one
+# In this order: a message refers to its chat. Files are deleted when they expire (media.drop_old). The order is stored
+# in Instance.cleaning: add new ones at the end.
+TABLES: tuple[type[models.Model], ...] = (
+    QueuedAction, SandboxReceipt, SandboxContact, BannedContact, StatusChange, OutgoingMessage, Message, SendingTry,
+    Chat, Label,
+)  # fmt: skip
+LAST_KEYS = "SELECT " + ", ".join(
+    f"coalesce(pg_sequence_last_value(pg_get_serial_sequence('{model._meta.db_table}', 'id')), 0)"
+    for model in TABLES
+)
+HAS_NO_MESSAGE = f"NOT EXISTS (SELECT FROM {Message._meta.db_table} m WHERE m.chat_id = found.id)"
 
 
 @transaction.atomic
@@ -20,14 +63,123 @@ def clean_instance(instance: Instance, *, acting_user: User | None) -> Instance:
     """
     events.lock(instance)
     log_out(instance, acting_user=acting_user)
-    message_queue.delete_messages(instance)
-    instance.chats.all().delete()
-    instance.labels.all().delete()
-    instance.queued_actions.all().delete()
-    instance.status_changes.all().delete()
-    instance.banned_contacts.all().delete()
-    instance.sandbox_receipts.all().delete()
-    instance.sandbox_contacts.all().delete()
-    # Files are deleted when they expire (media.drop_old).
+    delete_data(instance, TABLES)
     audit.record(instance, AuditAction.INSTANCE_CLEANED, acting_user=acting_user)
     return instance
+
+
+def delete_data(instance: Instance, tables: Collection[type[models.Model]]) -> None:
+    """Delete the rows of an instance, which the caller has locked: waiting messages at once, others by a task.
+
+    Also deletes the messages in delivery.
+    """
+    delete_outgoing(instance.pk, f"instance_id = %s AND {WAITING_SQL}", [instance.pk])
+    with connection.cursor() as cursor:
+        cursor.execute(LAST_KEYS)
+        last_keys = cursor.fetchone()
+    recorded = instance.cleaning or [0] * len(TABLES)
+    wanted = [
+        last if model in tables else before
+        for model, last, before in zip(TABLES, last_keys, recorded, strict=True)
+    ]
+    is_done = delete_batch(instance, wanted) < BATCH
+    instance.cleaning = None if is_done else wanted
+    instance.save(update_fields=["cleaning"])
+    if not is_done:
+        schedule_cleaning()
+
+
+def schedule_cleaning() -> None:
+    """Queue the task in the transaction that records what it has to do."""
+    async_task("instances.actions.cleaning.clean")
+
+
+def clean(seconds: float = RUN_SECONDS) -> str:
+    """Delete what is recorded, for at most `seconds`; returns a summary for the task's result."""
+    ends = time.monotonic() + seconds
+    rows = 0
+    for key in list(Instance.objects.filter(cleaning__isnull=False).values_list("pk", flat=True)):
+        while deleted := clean_batch(key):
+            rows += deleted
+            if time.monotonic() > ends:
+                schedule_cleaning()
+                return f"{rows} rows of cleaned instances deleted, more are left"
+    return f"{rows} rows of cleaned instances deleted"
+
+
+def clean_batch(key: int) -> int:
+    """Delete up to BATCH rows that are recorded for an instance; returns how many, 0 after the last ones.
+
+    Then it sleeps as long as it worked, which leaves half of the time to the events of the instance.
+    """
+    began = time.monotonic()
+    with transaction.atomic():
+        instance = Instance.objects.select_for_update(no_key=True).filter(pk=key).first()
+        if instance is None or instance.cleaning is None:
+            return 0
+        deleted = delete_batch(instance, instance.cleaning)
+        if not deleted:
+            instance.cleaning = None
+            instance.save(update_fields=["cleaning"])
+    time.sleep(min(time.monotonic() - began, 1.0))
+    return deleted
+
+
+def delete_batch(instance: Instance, last_keys: Sequence[int]) -> int:
+    """Delete up to BATCH rows of the locked instance with keys up to these; returns how many.
+
+    A chat with newer messages stays.
+    """
+    left = BATCH
+    with connection.cursor() as cursor:
+        # To the planner half of a table may belong to one instance; with its last rows gone, it would read all others:
+        # hence no sequential scan, and by "+ 0" none of the primary key.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for model, last in zip(TABLES, last_keys, strict=True):
+            condition = HAS_NO_MESSAGE if model is Chat else "true"
+            cursor.execute(
+                f"SELECT id FROM {model._meta.db_table} found"
+                f" WHERE instance_id = %s AND id + 0 <= %s AND {condition} LIMIT %s",
+                [instance.pk, last, left],
+            )
+            if keys := [row[0] for row in cursor.fetchall()]:
+                delete_rows(instance.pk, model, keys)
+                left -= len(keys)
+            if not left:
+                break
+        cursor.execute("SET LOCAL enable_seqscan = on")
+    return BATCH - left
+
+
+def delete_rows(instance_key: int, model: type[models.Model], keys: list[int]) -> None:
+    table = model._meta.db_table
+    if model is OutgoingMessage:
+        return delete_outgoing(instance_key, "id = ANY(%s)", [keys])
+    with connection.cursor() as cursor:
+        if model is Chat:
+            for child in OF_CHATS:
+                cursor.execute(f"DELETE FROM {child._meta.db_table} WHERE chat_id = ANY(%s)", [keys])
+        if model is Label:
+            cursor.execute(
+                f"DELETE FROM {Chat.labels.through._meta.db_table} WHERE label_id = ANY(%s)", [keys]
+            )
+        if model is not Message:
+            cursor.execute(f"DELETE FROM {table} WHERE id = ANY(%s)", [keys])
+            return None
+        cursor.execute(f"DELETE FROM {table} WHERE id = ANY(%s) RETURNING queue_number", [keys])
+        sent = sum(number is not None for (number,) in cursor.fetchall())
+    if sent:
+        OutgoingQueue.objects.filter(pk=instance_key).shorten(0, removed=sent)
+    return None
+
+
+def delete_outgoing(instance_key: int, condition: str, parameters: list[Any]) -> None:
+    """Delete messages that wait or have failed, and count them as removed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {OutgoingMessage._meta.db_table} WHERE {condition} RETURNING {WAITING_SQL}",
+            parameters,
+        )
+        were_waiting = [row[0] for row in cursor.fetchall()]
+    if were_waiting:
+        OutgoingQueue.objects.filter(pk=instance_key).shorten(sum(were_waiting), removed=len(were_waiting))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
@@ -151,6 +152,9 @@ class Instance(models.Model):
     # Gapless: increased by one UPDATE that locks the row until the event's transaction ends.
     last_message_number = models.PositiveIntegerField(default=0, editable=False)
 
+    # Keys up to which rows of each table are being deleted; null: none. See instances/actions/cleaning.py.
+    cleaning = ArrayField(models.BigIntegerField(), null=True, blank=True, editable=False)
+
     # Set by `visible_to`: whether the user may change the instance; a viewer's pages show no buttons.
     may_change = False
 
@@ -172,6 +176,12 @@ class Instance(models.Model):
                 name="instances_instance_linked",
                 fields=["channel"],
                 condition=models.Q(account_status=AccountStatus.AUTHENTICATED),
+            ),
+            # the task that deletes the data of cleaned instances
+            models.Index(
+                name="instances_instance_cleaning",
+                fields=["id"],
+                condition=models.Q(cleaning__isnull=False),
             ),
         ]
         constraints = [

@@ -1,4 +1,4 @@
-"""Clears the message queue of an instance, and deletes its messages."""
+"""Clears the message queue of an instance."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,8 @@ from accounts.models import User
 from instances.models import (
     WAITING_SQL,
     Instance,
-    Message,
     OutgoingMessage,
     OutgoingQueue,
-    SendingTry,
     SendState,
 )
 
@@ -49,22 +47,3 @@ def clear_messages(instance: Instance, *, acting_user: User | None = None) -> Cl
     if removed:
         audit.record(instance, AuditAction.QUEUE_CLEARED, acting_user=acting_user, messages=len(removed))
     return Cleared(len(removed), left, [text for _, text in removed[:EXAMPLES]])
-
-
-def delete_messages(instance: Instance) -> None:
-    """Delete all messages, sent ones and the whole queue, also those in delivery, when the instance's data is deleted.
-
-    The caller holds the lock of the instance's events, so no message is recorded meanwhile.
-    """
-    sent = Message.objects.filter(instance=instance, queue_number__isnull=False).count()
-    Message.objects.filter(instance=instance).delete()
-    SendingTry.objects.filter(instance=instance).delete()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM {OutgoingMessage._meta.db_table} WHERE instance_id = %s RETURNING {WAITING_SQL}",
-            [instance.pk],
-        )
-        were_waiting = [row[0] for row in cursor.fetchall()]
-    OutgoingQueue.objects.filter(instance=instance).shorten(
-        sum(were_waiting), removed=sent + len(were_waiting)
-    )

@@ -86,6 +86,10 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         allow_null=True,
         help_text="The time of the first failure since the last success. Null: the last attempt succeeded.",
     )
+    cleaning = serializers.SerializerMethodField(
+        method_name="is_cleaning",
+        help_text="Whether chats and messages from before the last `cleanInstance` are still being deleted.",
+    )
     settings = serializers.SerializerMethodField(help_text="The wire contract's settings, and `strictOrder`.")
     createdAt = serializers.DateTimeField(source="created_at")
 
@@ -94,9 +98,12 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         fields = (
             "id", "name", "channel", "accountStatus", "substatus", "paidUntil", "trial", "apiUrl", "token", "phone",
             "webhookSecret", "previousWebhookSecretUntil", "deliveryPausedAt", "deliveryPauseReason", "failingSince",
-            "settings", "createdAt",
+            "cleaning", "settings", "createdAt",
         )  # fmt: skip
         read_only_fields = fields
+
+    def is_cleaning(self, instance: Instance) -> bool:
+        return instance.cleaning is not None
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_previous_until(self, instance: Instance) -> Any:

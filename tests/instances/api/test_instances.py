@@ -44,6 +44,7 @@ def test_an_instance_is_shown_whole_to_its_owner(db: None) -> None:
         "deliveryPausedAt": None,
         "deliveryPauseReason": None,
         "failingSince": None,
+        "cleaning": False,
         "settings": DEFAULTS,
         "createdAt": "2030-01-01T09:00:00Z",
     }

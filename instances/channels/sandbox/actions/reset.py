@@ -4,19 +4,23 @@ from django.db import transaction
 
 from accounts.models import User
 from instances.actions import events
-from instances.actions.sending import message_queue
+from instances.actions.cleaning import delete_data
 from instances.actions.status import change_status
 from instances.models import (
     AccountStatus,
     Chat,
     Instance,
+    Message,
+    OutgoingMessage,
     QueuedAction,
     SandboxContact,
     SandboxReceipt,
+    SendingTry,
     Substatus,
 )
 
 BATTERY_FULL = 90  # percent
+DELETED = (QueuedAction, SandboxReceipt, SandboxContact, OutgoingMessage, Message, SendingTry, Chat)
 
 
 @transaction.atomic
@@ -27,9 +31,7 @@ def reset_sandbox(instance: Instance, *, acting_user: User | None = None) -> Ins
     knows must not miss the next message.
     """
     events.lock(instance)
-    message_queue.delete_messages(instance)
-    for model in (SandboxReceipt, SandboxContact, QueuedAction, Chat):
-        model.objects.filter(instance=instance).delete()
+    delete_data(instance, DELETED)
     instance.battery = BATTERY_FULL
     instance.save(update_fields=["battery"])
     change_status(
