@@ -16,7 +16,7 @@ from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, Ro
 from instances.api.views.endpoints import EndpointViewSet
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
-from instances.api.views.links import ChannelsView, LinkView
+from instances.api.views.links import ChannelsView, LinkView, PairingCodeView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
 
@@ -40,6 +40,7 @@ ROUTES = (
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),
     ("instances/<str:id>/link", LinkView.as_view(), "link"),
+    ("instances/<str:id>/link/pairing-code", PairingCodeView.as_view(), "pairing-code"),
     ("instances/<str:id>/endpoints", EndpointViewSet.as_view({"get": "list", "post": "create"}), "endpoints"),
     ("instances/<str:id>/endpoints/<str:endpointId>", endpoint, "endpoint"),
     *(

@@ -218,6 +218,7 @@ instances-api:channels                       GET    401 200 200 200 200 200
 instances-api:link                           GET    401 404 404 404 200 404
 instances-api:link                           PUT    401 404 404 404 409 404
 instances-api:link                           DELETE 401 404 404 404 409 404
+instances-api:pairing-code                   POST   401 404 404 404 400 404
 instances-api:rotate-secret                  POST   401 404 404 404 200 404
 instances-api:endpoints                      GET    401 404 404 404 200 404
 instances-api:endpoints                      POST   401 404 404 404 400 404

@@ -127,3 +127,15 @@ class ValuesSerializer(StrictSerializer):
     def given(self) -> Mapping[str, str]:
         found: Mapping[str, str] = self.validated_data["values"]
         return found
+
+
+class PairingPhoneSerializer(StrictSerializer):
+    """The phone that is to be linked."""
+
+    phone = serializers.CharField(max_length=40, help_text="Its number, with the country code.")
+
+
+class PairingCodeSerializer(serializers.Serializer[Any]):
+    """A code that links a phone instead of the QR code."""
+
+    code = serializers.CharField(help_text="What to enter on the phone.")

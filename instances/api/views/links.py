@@ -7,23 +7,28 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.current_user import current_user
+from instances import chat_ids
 from instances.actions.channel_links import unlink_account
 from instances.api import schema
 from instances.api.errors import Conflict
 from instances.api.serializers.links import (
     ChannelSerializer,
     LinkSerializer,
+    PairingCodeSerializer,
+    PairingPhoneSerializer,
     ValuesSerializer,
     channel_data,
     link_data,
 )
 from instances.api.views.delivery import get_own_instance
 from instances.channels import offered_channels
+from instances.channels.base import CannotDo
 from instances.channels.linking import NotLinkable
 from instances.limits import manual_request_limit
 from instances.models import Instance
 from instances.receiving.linking import link_account
 from instances.receiving.links import linkable_channel
+from instances.receiving.pairing import get_pairing_code
 from instances.receiving.unlinking import ending_links
 
 CHANNEL = {
@@ -155,3 +160,32 @@ class LinkView(APIView):
         with ending_links(instance, acting_user=user) as notice:
             unlink_account(instance, acting_user=user)
         return Response(link_data(get_own_instance(request, id), notice=notice.text))
+
+
+class PairingCodeView(APIView):
+    @extend_schema(
+        tags=["Instances"],
+        operation_id="getPairingCode",
+        summary="Get a code that links a phone",
+        description="For a phone that cannot scan the QR code: enter the code on it. The messenger makes a new one at "
+        "each call. 409 if the instance's channel has no such codes, or the messenger has none now, as when the "
+        "instance does not show a QR code.",
+        parameters=[schema.INSTANCE_ID],
+        request=PairingPhoneSerializer,
+        responses={200: PairingCodeSerializer, **schema.error_responses(400, 404, 409)},
+        examples=[
+            OpenApiExample("A phone", value={"phone": "15550001111"}, request_only=True),
+            OpenApiExample("A code", value={"code": "ABCD-1234"}, response_only=True),
+        ],
+    )
+    def post(self, request: Request, id: str) -> Response:
+        instance = get_own_instance(request, id)
+        body = PairingPhoneSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        try:
+            code = get_pairing_code(instance, body.validated_data["phone"], acting_user=current_user(request))
+        except chat_ids.BadChatId as error:
+            raise exceptions.ValidationError({"phone": str(error)}) from None
+        except CannotDo as error:
+            raise Conflict(str(error)) from None
+        return Response({"code": code})

@@ -29,13 +29,13 @@ from instances.actions.settings import change_settings
 from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import Button, CannotDo
-from instances.channels.linking import PairsByCode
 from instances.models import AccountStatus
 from instances.pages import access, status_texts
 from instances.pages.access import visible_instance
 from instances.pages.forms import ChannelForm, DeleteForm, NameForm
 from instances.pages.overview.views import detail_context
 from instances.pages.settings.views import settings_context
+from instances.receiving.pairing import can_pair, get_pairing_code
 from instances.receiving.unlinking import ending_links
 
 PAGE = "instances/pages/overview/overview.html"
@@ -104,13 +104,11 @@ def press(request: HtmxRequest, number: int, button: str) -> HttpResponse:
 def pair(request: HtmxRequest, number: int) -> HttpResponse:
     """Gets a code that links the phone with the posted number, and shows it; 404 if the messenger has none."""
     instance = access.changeable_instance(request, number)
-    channel = channel_of(instance)
-    if not isinstance(channel, PairsByCode):
+    if not can_pair(instance):
         raise Http404
     code, refused = "", ""
     try:
-        phone = chat_ids.phone_of(chat_ids.of_phone(request.POST.get("phone", "")))
-        code = channel.pairing_code(instance, phone)
+        code = get_pairing_code(instance, request.POST.get("phone", ""), acting_user=current_user(request))
     except (chat_ids.BadChatId, CannotDo) as error:
         refused = str(error)
     if request.htmx:

@@ -56,11 +56,6 @@ def shown_code(instance: Instance) -> Code | None:
     )
 
 
-def can_pair(instance: Instance) -> bool:
-    """Whether the phone can be linked by a short code instead of the QR code."""
-    return isinstance(channel_of(instance), PairsByCode)
-
-
 def shown_confirmation(instance: Instance) -> str:
     """The code that the phone must show too; empty while the instance is not pairing."""
     channel = channel_of(instance)

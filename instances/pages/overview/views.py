@@ -34,6 +34,7 @@ from instances.pages.settings.flag_texts import attempt_times
 from instances.pages.settings.setting_rows import build_flag_rows
 from instances.pages.setup.account import account_card
 from instances.receiving.health import describe_receiving
+from instances.receiving.pairing import can_pair
 from instances.sending.health import describe_sending
 from instances.tool_links import tool_url
 
@@ -46,7 +47,7 @@ def code_context(instance: Instance) -> dict[str, Any]:
     return {
         "instance": instance,
         "code": code,
-        "can_pair": qr_code.can_pair(instance),
+        "can_pair": can_pair(instance),
         "confirmation": qr_code.shown_confirmation(instance),
         "status": status_texts.describe(instance),
         "phone_url": tool_url("phone", instance.number) if instance.channel == Channel.SANDBOX else "",

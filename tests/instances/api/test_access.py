@@ -35,6 +35,7 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("instances/{instance}/link/", "GET", None, 200),
     ("instances/{instance}/link/", "PUT", {"values": {}}, 409),
     ("instances/{instance}/link/", "DELETE", None, 409),
+    ("instances/{instance}/link/pairing-code/", "POST", {"phone": "15550001111"}, 409),
     ("instances/{instance}/sandbox/messages/", "POST", HELLO, 201),
     ("instances/{instance}/sandbox/receipts/", "POST", {"messageId": "{message}", "status": "viewed"}, 200),
     ("instances/{instance}/sandbox/phone/", "PATCH", {"substatus": "battery_low"}, 200),

@@ -9,6 +9,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts.actions.keys import rotate_key
+from instances.limits import manual_request_limit
 from instances.models import (
     AccountStatus,
     ChannelLink,
@@ -143,6 +145,34 @@ def test_the_phone_is_linked_by_its_number(bob: Client, shop: Instance, waha: Wa
     waha.is_away = True
     assert "WAHA" in text(bob.post(url, {"phone": "15550001111"}, headers=HTMX))
     assert bob.post(url, {"phone": "15550001111"}).status_code == 302
+
+
+def test_a_program_gets_a_code_for_a_phone_number(
+    client: Client, bob: Client, shop: Instance, waha: Waha, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, key = rotate_key(shop.owner, acting_user=shop.owner.owner)
+
+    def pair(phone: str) -> tuple[int, Any]:
+        response = client.post(
+            f"/api/v1/instances/{shop.number}/link/pairing-code",
+            {"phone": phone},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {key}"},
+        )
+        return response.status_code, response.json()
+
+    status, found = pair("+1 555 000 1111")
+    assert status == 200 and found["code"].startswith("1111-")
+    assert waha.only.calls[-1] == ("request-code", {"phoneNumber": "15550001111"})
+    status, refused = pair("12")
+    assert status == 400 and "country code" in refused["fields"]["phone"]
+    waha.only.scan()
+    status, refused = pair("15550001111")
+    assert status == 409 and "WAHA" in refused["error"], "it is linked already"
+    monkeypatch.setattr(manual_request_limit, "A_MINUTE", 0)
+    asked = len(waha.requests)
+    status, refused = pair("15550001111")
+    assert status == 409 and "more than 0 requests" in refused["error"] and len(waha.requests) == asked
 
 
 def test_a_code_to_confirm_is_shown(bob: Client, shop: Instance, waha: Waha) -> None:
