@@ -224,6 +224,8 @@ async def disconnect(link: Link, network: Network) -> str:
     response = await network.send(api.request(link, "GET", "sessions", session), seconds=SECONDS)
     if response.status in (401, 404):
         return ""
+    if response.status != 200:  # without its configuration, the session would lose all of it
+        raise ReceiveFailed(api.reason(response))
     found = json_object(response).get("config")
     config = {**(found if isinstance(found, dict) else {}), "webhooks": []}
     await end(api.request(link, "PUT", "sessions", session, body={"config": config}), network)

@@ -320,6 +320,15 @@ def test_another_session_keeps_its_phone_and_loses_its_webhooks(waha: Waha) -> N
     assert (waha.only.config["webhooks"], waha.only.status) == ([], "WORKING")
 
 
+def test_a_session_whose_settings_cannot_be_read_keeps_them(waha: Waha) -> None:
+    link = link_of(check(url=waha.url, api_key=waha.api_key, session="my-own"))
+    connect(link)
+    waha.is_away = True
+    with pytest.raises(ReceiveFailed):
+        disconnect(link)
+    assert waha.requests[-1][0] == "GET", "a PUT without them could be taken a moment later"
+
+
 def test_a_server_that_is_away_has_not_confirmed_it(waha: Waha) -> None:
     link = link_of(check(url=waha.url, api_key=waha.api_key))
     connect(link)
