@@ -44,6 +44,7 @@ def test_files_that_wait_for_processes_come_first() -> None:
         "tests/test_workers.py",
         "tests/test_demo.py",
         "tests/browser/test_bin.py",
+        "tests/chatapi/runtime/backup/test_archive.py",
         "tests/faults/test_kill.py",
     ]
     assert sorted(files, key=rank) == files[::-1]

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 WORKERS = 2
 TESTS = Path(__file__).resolve().parent
-# Tests of these folders, in this order, and of files that import tests.product, start processes and wait for them.
-WAITING_FOLDERS = ("faults", "receivers", "acceptance", "browser")
+# These start processes and wait for them, as do files that import tests.product. The longest come first: at the end of
+# the run both workers meet in the short ones, and none is idle for long. The tests of backups share a site.
+WAITING = (
+    "faults/", "chatapi/runtime/backup/", "chatapi/runtime/doctor/", "chatapi/runtime/test_database_upgrade.py",
+    "acceptance/", "browser/", "receivers/",
+)  # fmt: skip
 CODE = ("accounts", "chatapi", "hooks", "instances", "testing_tools", "tests")
 
 
@@ -48,10 +52,11 @@ def compile_code() -> None:
 def rank(file: str) -> tuple[int, int]:
     """Returns the place of a file of tests in the queue: those that wait for processes come first."""
     path = TESTS.parent / file
-    folder = path.relative_to(TESTS).parts[0]
-    if folder in WAITING_FOLDERS:
-        return (0, WAITING_FOLDERS.index(folder))
-    return (0, len(WAITING_FOLDERS)) if "from tests.product import" in path.read_text() else (1, 0)
+    name = path.relative_to(TESTS).as_posix()
+    for place, beginning in enumerate(WAITING):
+        if name.startswith(beginning):
+            return (0, place)
+    return (0, len(WAITING)) if "from tests.product import" in path.read_text() else (1, 0)
 
 
 @pytest.hookimpl(optionalhook=True)
