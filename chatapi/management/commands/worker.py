@@ -12,6 +12,8 @@ from chatapi.runtime.worker import Worker
 class Command(BaseCommand):
     help = "Runs the background work (django-q2's cluster) and restarts it if it ends or freezes."
 
+    requires_system_checks = ["settings"]  # all checks would import every page
+
     def handle(self, *args: Any, **options: Any) -> None:
         end_with_parent()
         raise_on_wrong_database()
