@@ -1,12 +1,18 @@
-"""Child processes that end with their parent, supervised ones, and the processes of a session."""
+"""Child processes that end with their parent, forks for one function, supervised ones, and processes of a session."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PARENT = "CHATAPI_PARENT"  # environment: the pid of the process that the child must not outlive
@@ -14,6 +20,7 @@ PARENT = "CHATAPI_PARENT"  # environment: the pid of the process that the child 
 # A part that ran this long restarts immediately; otherwise each pause is twice the previous one.
 SETTLED_SECONDS = 10.0
 MAX_PAUSE_SECONDS = 30.0
+STOP_FORK_SECONDS = 5.0
 
 
 def restore_signals() -> None:
@@ -63,6 +70,45 @@ def start(
         pass_fds=pass_fds,
         env=os.environ | environment | {PARENT: str(os.getpid())},
     )
+
+
+def in_fork(function: Callable[[], T]) -> T:
+    """Returns what the function returns, or raises what it raises. It runs in a fork of this process.
+
+    So the memory for what it imports and allocates is free again afterwards. Only for a process with one thread.
+    """
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=run_and_send, args=(function, writer, os.getpid()))
+    process.start()
+    writer.close()
+    try:
+        value, error = reader.recv()
+    except EOFError:
+        process.join()
+        raise RuntimeError(f"A process of the start {describe_exit(process.exitcode or 0)}.") from None
+    except BaseException:  # a signal
+        process.terminate()
+        raise
+    finally:
+        reader.close()
+        process.join(STOP_FORK_SECONDS)
+        process.kill()
+        process.join()
+    if error is not None:
+        raise error
+    return cast(T, value)
+
+
+def run_and_send(function: Callable[[], Any], writer: Connection, parent: int) -> None:
+    end_with(parent)
+    result: tuple[Any, Exception | None]
+    try:
+        result = function(), None
+    except Exception as error:  # noqa: BLE001 - the parent raises it
+        result = None, error
+    with suppress(BrokenPipeError):  # the parent was stopped meanwhile
+        writer.send(result)
 
 
 def session_pids(leader: int) -> list[int]:
