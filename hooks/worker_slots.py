@@ -68,8 +68,8 @@ PREPARE_AFTER = 2  # runs of a statement in one session; Django's sessions prepa
 def is_dead_sql(key: str) -> str:
     """The SQL condition that the run is dead: no session holds its own lock `key`.
 
-    After a start of PostgreSQL no run is dead for RECONNECT_SECONDS. A session that was there before a failover must
-    wait by itself, as a standby has been running for long (dispatch/threads.py, SweepingThread).
+    After a start of PostgreSQL no run is dead for RECONNECT_SECONDS. After a failover, may_take_over() tells it: the
+    standby has been running for long.
     """
     return f"""pg_postmaster_start_time() < clock_timestamp() - interval '{RECONNECT_SECONDS} s' AND NOT EXISTS (
     SELECT 1 FROM pg_locks
@@ -77,6 +77,14 @@ def is_dead_sql(key: str) -> str:
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND ((classid::bigint << 32) | objid::bigint) = {key}
 )"""
+
+
+def may_take_over(reconnected_at: float | None) -> bool:
+    """Returns whether a run without its lock is dead, as seen in a session that was opened again at this time.
+
+    By time.monotonic(); None: the session never broke. After a failover, every run has to acquire its lock again.
+    """
+    return reconnected_at is None or time.monotonic() - reconnected_at > RECONNECT_SECONDS
 
 
 class NotPrimary(psycopg.OperationalError):

@@ -113,9 +113,7 @@ class SweepingThread(DatabaseThread):
 
     @property
     def may_take_over(self) -> bool:
-        """Returns whether a run without its lock is dead: after a restart or a failover, each acquires it again."""
-        at = self.reconnected_at
-        return at is None or time.monotonic() - at > worker_slots.RECONNECT_SECONDS
+        return worker_slots.may_take_over(self.reconnected_at)
 
     def sweep_if_due(self) -> None:
         if not self.busy and time.monotonic() >= self.next_sweep:

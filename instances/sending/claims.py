@@ -18,7 +18,7 @@ import psycopg
 from psycopg.errors import LockNotAvailable
 
 from chatapi.database import prepared
-from hooks import database_clock
+from hooks import database_clock, worker_slots
 from hooks.models import Role
 from instances import fast_lookup
 from instances.actions.sending.accept import OUTGOING_CHANNEL, QUEUE_LIMIT
@@ -39,19 +39,20 @@ CHAT, SENT = Chat._meta.db_table, Message._meta.db_table
 ROW = prepared.ModelRow(OutgoingMessage, "m")
 LOCK_TIMEOUT = "1s"  # how long all queues wait for one that another session has locked …
 SHORT_LOCK_TIMEOUT = "50ms"  # … and how long for it alone
-RECONNECT_SECONDS = 5.0  # after a start of PostgreSQL, in which living runs acquire their locks again
 
-# Whether this sender may own a queue: it has no owner, or this one, or the owner's run has died.
+# Whether this sender may own a queue: it has no owner, or this one, or the owner's run has died (worker_slots.py).
 LIVE_RUNS = """live AS MATERIALIZED (
     SELECT (classid::bigint << 32) | objid::bigint AS id FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )"""
 IS_FREE = f"""(
-    q.owner IS NULL OR q.owner = %(me)s::bigint OR q.owner NOT IN (SELECT id FROM live)
-        AND pg_postmaster_start_time() < clock_timestamp() - interval '{RECONNECT_SECONDS} s'
+    q.owner IS NULL OR q.owner = %(me)s::bigint
+    OR %(may_take_over)s::bool AND q.owner NOT IN (SELECT id FROM live)
+        AND pg_postmaster_start_time() < clock_timestamp() - interval '{worker_slots.RECONNECT_SECONDS} s'
 )"""
-# LATERAL with LIMIT: one look-up per queue. Otherwise all instances could be read.
+# LATERAL with LIMIT: one look-up per queue. Otherwise all instances could be read. Each change of a length leaves an
+# entry in the index until vacuum removes it, and all of them are read: hence in a thread of its own.
 SWEEP = f"""
 WITH {LIVE_RUNS}
 SELECT q.instance_id, q.length, i.send_delay, coalesce(q.owner = %(me)s::bigint, false)
@@ -207,9 +208,12 @@ def with_connected(
     }
 
 
-def sweep(session: Session, me: int, now: datetime | None = None) -> list[Queue]:
-    """Returns the queues with messages that this sender owns or may own."""
-    rows = session.execute(*with_connected(SWEEP, {"me": me}, now)).fetchall()
+def sweep(
+    session: Session, me: int, now: datetime | None = None, *, may_take_over: bool = True
+) -> list[Queue]:
+    """Returns the queues with messages that this sender owns or may own; with `may_take_over`, those of dead runs."""
+    values = {"me": me, "may_take_over": may_take_over}
+    rows = session.execute(*with_connected(SWEEP, values, now)).fetchall()
     return [Queue(*row) for row in rows]
 
 
@@ -259,11 +263,15 @@ def for_unlocked(session: Session, lanes: Iterable[int], run: Callable[[list[int
     return found
 
 
-def own(session: Session, me: int, lanes: Iterable[int]) -> dict[int, datetime]:
+def own(
+    session: Session, me: int, lanes: Iterable[int], *, may_take_over: bool = True
+) -> dict[int, datetime]:
     """Own these queues, as far as they are free and not locked; returns when each may be sent next (sendDelay)."""
 
     def run(group: list[int]) -> list[tuple[int, datetime]]:
-        rows: list[tuple[int, datetime]] = session.execute(OWN, {"me": me, "lanes": group}).fetchall()
+        rows: list[tuple[int, datetime]] = session.execute(
+            OWN, {"me": me, "lanes": group, "may_take_over": may_take_over}
+        ).fetchall()
         return rows
 
     return dict(for_unlocked(session, lanes, run))

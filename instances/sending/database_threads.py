@@ -1,4 +1,4 @@
-"""The sender's database threads (hooks/dispatch/threads.py): one takes messages, the other records results."""
+"""The sender's database threads (hooks/dispatch/threads.py): one takes messages, one records results, one sweeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import OperationalError, connection, connections
 
 from hooks import database_clock, worker_slots
-from hooks.dispatch.threads import DatabaseThread
+from hooks.dispatch.threads import DatabaseThread, SweepingThread
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
 from hooks.sql import bulk_insert
@@ -34,30 +34,42 @@ MAX_TRIED_AGAIN = 10  # locked instances, each second
 
 @dataclass
 class Read:
-    """A queue as it was read: its instance and link, and its messages above `after` (0: all)."""
+    """A queue as it was read: its instance and link, and its messages; with `is_whole`, all of them."""
 
     instance: Instance
     link: Link
     not_before: float  # by time.monotonic()
-    after: int
+    is_whole: bool
     messages: list[Waiting] = field(default_factory=list)
+    first: int | None = None  # the lowest number that was found, also of a message that is being sent
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The queues with messages that this sender owns or may own, and how many it may own (claims.find_share)."""
+
+    began: float  # by time.monotonic()
+    queues: list[claims.Queue]
+    share: int | None
 
 
 class Claimer(DatabaseThread):
-    """Owns and reads queues, takes messages, sweeps and sends the heartbeat, in the session with the sender's slot."""
+    """Owns and reads queues, takes messages and sends the heartbeat, in the session with the sender's slot."""
 
     def __init__(self, worker_slot: worker_slots.WorkerSlot, wakeup: WakeupPipe, counts: Counts) -> None:
         super().__init__("claimer", wakeup)
         self.worker_slot = worker_slot
         self.counts = counts
-        self.swept: deque[tuple[list[claims.Queue], int | None]] = deque()  # with the share of this sender
         self.read: deque[Read] = deque()
         self.taken: deque[tuple[Sequence[tuple[int, int]], list[OutgoingMessage]]] = deque()
         self.lost_slot = False
+        self.reconnected = False  # the sending thread resets it
+        self.reconnected_at: float | None = None  # by time.monotonic()
         self.commit_asynchronously()
 
     def reconnect(self) -> None:
         self.lost_slot = not self.worker_slot.reacquire() or self.lost_slot
+        self.reconnected, self.reconnected_at = True, time.monotonic()
         self.commit_asynchronously()
 
     def commit_asynchronously(self) -> None:
@@ -70,7 +82,8 @@ class Claimer(DatabaseThread):
         def job() -> None:
             session, me = self.worker_slot.session, self.worker_slot.id
             instances = claims.instances_that_may_send(session, lanes)
-            owned = claims.own(session, me, instances)
+            may_take_over = worker_slots.may_take_over(self.reconnected_at)
+            owned = claims.own(session, me, instances, may_take_over=may_take_over)
             self.read_queues(
                 {key: instances[key] for key in owned},
                 dict.fromkeys(owned, 0),
@@ -80,14 +93,17 @@ class Claimer(DatabaseThread):
 
         self.submit(job)
 
-    def read_again(self, lanes: Sequence[int]) -> None:
-        """Read whole queues, and their instances, as far as this sender still owns them."""
+    def read_again(self, ended: Mapping[int, int]) -> None:
+        """Read whole queues, and their instances, as far as this sender still owns them.
+
+        `ended` has the number up to which the messages of each queue are known to have ended.
+        """
 
         def job() -> None:
             session = self.worker_slot.session
-            owned = claims.still_owned(session, self.worker_slot.id, lanes)
+            owned = claims.still_owned(session, self.worker_slot.id, ended)
             instances = claims.instances_that_may_send(session, owned)
-            self.read_queues(instances, dict.fromkeys(instances, 0))
+            self.read_queues(instances, {key: ended[key] for key in instances})
 
         self.submit(job)
 
@@ -98,6 +114,7 @@ class Claimer(DatabaseThread):
             self.read_queues(
                 {key: instance for key, (instance, _) in known.items()},
                 {key: number for key, (_, number) in known.items()},
+                is_whole=False,
             )
 
         self.submit(job)
@@ -107,6 +124,7 @@ class Claimer(DatabaseThread):
         instances: Mapping[int, Instance],
         after: Mapping[int, int],
         *,
+        is_whole: bool = True,
         next_send_at: Mapping[int, datetime] | None = None,
         recover_except: set[int] | None = None,
     ) -> None:
@@ -115,7 +133,7 @@ class Claimer(DatabaseThread):
                 instance,
                 channel_of(instance).link(instance),
                 monotonic(next_send_at[key]) if next_send_at and instance.send_delay else 0.0,
-                after[key],
+                is_whole,
             )
             for key, instance in instances.items()
         }
@@ -123,6 +141,8 @@ class Claimer(DatabaseThread):
             return
         left: dict[int, bool] = {}
         for row in claims.waiting(self.worker_slot.session, after):
+            if found[row.lane].first is None:
+                found[row.lane].first = row.number
             if row.state == SendState.SENDING:
                 if recover_except is None or row.key in recover_except:
                     continue  # in flight, or not recorded yet
@@ -160,12 +180,10 @@ class Claimer(DatabaseThread):
     def give_up(self, lanes: Sequence[int]) -> None:
         self.submit(lambda: claims.give_up(self.worker_slot.session, self.worker_slot.id, lanes))
 
-    def heartbeat_and_sweep(self, in_flight: int) -> None:
+    def send_heartbeat(self, in_flight: int) -> None:
         def job() -> None:
-            session = self.worker_slot.session
             self.worker_slot.send_heartbeat(in_flight)
-            self.counts.flush(session, self.worker_slot.slot)
-            self.swept.append((claims.sweep(session, self.worker_slot.id), claims.find_share(session)))
+            self.counts.flush(self.worker_slot.session, self.worker_slot.slot)
 
         self.submit(job)
 
@@ -186,6 +204,20 @@ def add_files(taken: Sequence[OutgoingMessage]) -> None:
         for outgoing in taken:
             if outgoing.media_id:
                 outgoing.media = files.get(outgoing.media_id)
+
+
+class Sweeper(SweepingThread):
+    """Finds the queues with messages, and this sender's share of them."""
+
+    def __init__(self, me: int, wakeup: WakeupPipe) -> None:
+        super().__init__(wakeup)
+        self.me = me
+        self.swept: deque[Swept] = deque()
+
+    def sweep(self) -> None:
+        began = time.monotonic()
+        queues = claims.sweep(self.session, self.me, may_take_over=self.may_take_over)
+        self.swept.append(Swept(began, queues, claims.find_share(self.session)))
 
 
 class Recorder(DatabaseThread):

@@ -31,9 +31,9 @@ from instances.channels.queued_messages import message_to_send
 from instances.channels.requests import Failed, Local, Refused, Request, Result, Scope, Uploaded, Wait
 from instances.channels.sandbox.actions.receipts import CHANNEL_WORK
 from instances.models import OutgoingMessage
-from instances.sending import claims, metrics, tries
+from instances.sending import metrics, tries
 from instances.sending.channel_work import ChannelWork
-from instances.sending.database_threads import Claimer, Read, Recorder, monotonic
+from instances.sending.database_threads import Claimer, Read, Recorder, Sweeper, Swept, monotonic
 from instances.sending.lanes import Lane, Lanes
 from instances.sending.request_bodies import open_body
 from instances.sending.sharing import Sharing
@@ -41,7 +41,8 @@ from instances.sending.tries import Ended, OwnedQueue, Sending
 
 log = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0  # between two heartbeats
+TRY_AGAIN_SECONDS = 1.0  # after which a message or result that was locked is tried again
 BATCH = 500  # results written at once …
 BATCH_SECONDS = 0.05  # … or after this time, whichever is first
 MAX_UNWRITTEN = 4 * BATCH  # results waiting for the database; with more, nothing is started
@@ -79,6 +80,7 @@ class Sender:
         self.counts = Counts()
         self.claimer = Claimer(worker_slot, self.wakeup, self.counts)
         self.recorder = Recorder(self.wakeup)
+        self.sweeper = Sweeper(worker_slot.id, self.wakeup)
         self.listener = Listener(OUTGOING_CHANNEL, self.wakeup)
         self.listening: int | None = None  # the listener's session in the epoll
         # of one sender only: the commands and acks of all instances
@@ -94,7 +96,7 @@ class Sender:
         self.results: list[Ended] = []
         self.waits: dict[int, QueueWait] = {}  # of queues, to be written with the results
         self.write_due = 0.0  # by time.monotonic()
-        self.next_sweep = 0.0
+        self.next_heartbeat = 0.0
         self.next_put_off = 0.0
         self.transfers = Transfers(self.lanes.max_in_flight)
         self.transfers.epoll.register(self.wakeup.fd, select.EPOLLIN)
@@ -103,7 +105,7 @@ class Sender:
 
     def run(self) -> bool:
         """Run until a stop or a hand-over, then finish and record what is in flight; returns whether it handed over."""
-        for thread in (self.claimer, self.recorder, self.listener, self.channel_work):
+        for thread in (self.claimer, self.recorder, self.sweeper, self.listener, self.channel_work):
             if thread is not None:
                 thread.start()
         try:
@@ -126,7 +128,7 @@ class Sender:
         if self.listening is None and self.listener.session is not None:
             self.listening = self.listener.session.fileno()
             self.transfers.epoll.register(self.listening, select.EPOLLIN)
-        for thread in (self.claimer, self.recorder):
+        for thread in (self.claimer, self.recorder, self.sweeper):
             if thread.error is not None:
                 raise RuntimeError(f"the sender's {thread.name} has ended") from thread.error
         while self.recorder.recorded:
@@ -137,8 +139,6 @@ class Sender:
             if key in self.queues:
                 self.queues[key].lane.is_held = is_held
                 self.lanes.changed(self.queues[key].lane)
-        while self.claimer.swept:
-            self.compare(*self.claimer.swept.popleft())
         while self.claimer.read:
             self.add_read(self.claimer.read.popleft())
         while self.claimer.taken:
@@ -150,12 +150,25 @@ class Sender:
                 self.drain_ends = time.monotonic() + DRAIN_SECONDS
         if self.stopping:
             self.stop()
-        else:
-            self.give_up_leaving()
+        elif not self.claimer_works:
+            self.compare_and_give_up()
 
-    def give_up_leaving(self) -> None:
-        """Give up the queues beyond the share that have nothing in flight; none is being read or taken now."""
-        if self.claimer.busy or not (ready := self.sharing.ready_to_leave()):
+    @property
+    def claimer_works(self) -> bool:
+        """Returns whether the claimer has a job, or a result that is not merged: a queue may be read or taken now."""
+        return bool(self.claimer.busy or self.claimer.read or self.claimer.taken)
+
+    def compare_and_give_up(self) -> None:
+        """Compare what the sweeps have found. Give up the queues beyond the share that have nothing in flight.
+
+        Not while the claimer works: a queue that it reads would come back after it was released.
+        """
+        if self.claimer.reconnected:  # PostgreSQL may have lost what it committed last
+            self.claimer.reconnected = False
+            self.to_own.update(dict.fromkeys(self.queues))
+        while self.sweeper.swept:
+            self.compare(self.sweeper.swept.popleft())
+        if not (ready := self.sharing.ready_to_leave()):
             return
         self.forget(ready)
         self.sharing.note_left(ready)
@@ -190,19 +203,20 @@ class Sender:
             self.sharing.forget(key)
             self.empty_since.pop(key, None)
 
-    def compare(self, found: Sequence[claims.Queue], share: int | None) -> None:
+    def compare(self, swept: Swept) -> None:
         """Own queues that are free, read again those that differ, and empty those that may not be sent any more.
 
-        With `share`, own no more than these, and give up what is beyond it.
+        With a share, own no more than these, and give up what is beyond it. What has changed since the sweep began is
+        left to the next one.
         """
-        now = time.monotonic()
+        found, share, now = swept.queues, swept.share, time.monotonic()
         rest = dict.fromkeys(self.queues)
         own = [row.lane for row in found if row.is_own and row.lane in self.queues]
         room = len(found) if share is None else share - len(own)
         for row in found:
             queue = self.queues.get(row.lane)
             if queue is None or not row.is_own:
-                if room > 0 or row.is_own:
+                if (room > 0 or row.is_own) and not self.sharing.is_left(row.lane):
                     self.to_own[row.lane] = None
                     room -= 1
                 rest.pop(row.lane, None)
@@ -212,7 +226,8 @@ class Sender:
             if row.length != queue.lane.count() or now - queue.read_at > READ_AGAIN_SECONDS:
                 self.to_read_again[row.lane] = None
         for key in rest:  # empty, another sender's, or of an instance that is not connected
-            self.queues[key].lane.replace([])
+            if self.queues[key].read_at < swept.began:
+                self.queues[key].lane.replace([])
         idle = []
         for key, queue in self.queues.items():
             queue.lane.forget_idle_windows(now)
@@ -231,8 +246,8 @@ class Sender:
         queue = self.queues.get(key)
         channel = channel_of(read.instance)
         if queue is None:
-            if read.after or self.stopping:
-                return  # released in the meantime; a sweep finds it again
+            if self.stopping or not read.is_whole:  # new messages are read of queues that it owns
+                return
             lane = Lane(key, channel.limits, send_delay=read.instance.send_delay)
             queue = self.queues[key] = OwnedQueue(lane, read.instance, channel, read.link, now)
             self.lanes.insert(lane)
@@ -240,10 +255,11 @@ class Sender:
         lane = queue.lane
         lane.send_delay = read.instance.send_delay
         lane.not_before = max(lane.not_before, read.not_before)
-        if read.after:
-            lane.add([waiting for waiting in read.messages if waiting.number > lane.last_number])
-        else:
+        if read.is_whole:
             lane.replace(read.messages)
+            lane.note_whole(read.first)
+        else:
+            lane.add([waiting for waiting in read.messages if waiting.number > lane.last_number])
         self.lanes.changed(lane)
 
     def start_taken(self, wanted: Sequence[tuple[int, int]], taken: Sequence[OutgoingMessage]) -> None:
@@ -251,7 +267,7 @@ class Sender:
         found = {outgoing.pk for outgoing in taken}
         for key, message in wanted:
             if message not in found:  # if it is locked, the next one of its chat must not be sent before it
-                self.put_back(self.queues[key].lane, message, time.monotonic() + SWEEP_SECONDS)
+                self.put_back(self.queues[key].lane, message, time.monotonic() + TRY_AGAIN_SECONDS)
                 self.to_read_again[key] = None
         if self.stopping:
             if taken:
@@ -419,13 +435,14 @@ class Sender:
         self.lanes.put_back(lane, key, due)
 
     def claim(self) -> None:
-        """Take messages of the lanes that may send, read and own queues; every second, sweep and send the heartbeat."""
+        """Take messages of the lanes that may send, read and own queues, sweep, and send the heartbeat."""
         if self.stopping:
             return
+        self.sweeper.sweep_if_due()
         now = time.monotonic()
         if len(self.results) + self.recorder.unwritten < MAX_UNWRITTEN:
             self.picked += [(lane.key, waiting.key) for lane, waiting in self.lanes.pick(now)]
-        if self.claimer.busy or self.claimer.swept or self.claimer.read or self.claimer.taken:
+        if self.claimer_works:
             return
         if self.picked:
             delays = {lane: int(self.queues[lane].lane.send_delay) for lane, _ in self.picked}
@@ -433,21 +450,28 @@ class Sender:
             self.picked = []
         if self.to_read:
             known = {key: self.queues[key] for key in self.to_read if key in self.queues}
+            for key in self.to_read:
+                if key not in known:  # released since the notification
+                    self.own_unless_left(key)
             self.to_read.clear()
-            self.claimer.read_new(
-                {key: (queue.instance, queue.lane.last_number) for key, queue in known.items()}
-            )
+            if known:
+                self.claimer.read_new(
+                    {key: (queue.instance, queue.lane.last_number) for key, queue in known.items()}
+                )
         if self.to_read_again:
-            self.claimer.read_again(take_some(self.to_read_again))
+            keys = take_some(self.to_read_again)
+            self.claimer.read_again(
+                {key: self.queues[key].lane.ended_up_to for key in keys if key in self.queues}
+            )
         if self.to_own:
             keys = take_some(self.to_own)
             started = [
                 key for lane in keys if lane in self.queues for key in self.queues[lane].lane.started()
             ]
             self.claimer.own_queues(keys, started)
-        if now >= self.next_sweep:
-            self.next_sweep = now + SWEEP_SECONDS
-            self.claimer.heartbeat_and_sweep(self.lanes.in_flight)
+        if now >= self.next_heartbeat:
+            self.next_heartbeat = now + HEARTBEAT_SECONDS
+            self.claimer.send_heartbeat(self.lanes.in_flight)
 
     def read_notifications(self, fd: int) -> None:
         for payload in self.listener.read():
@@ -455,8 +479,8 @@ class Sender:
                 key = int(payload)
                 if key in self.queues:
                     self.to_read[key] = None
-                elif not self.sharing.is_left(key):
-                    self.to_own[key] = None
+                else:
+                    self.own_unless_left(key)
             elif payload == CHANNEL_WORK and self.channel_work is not None:
                 self.channel_work.wake()
         if self.listener.session is None:
@@ -464,10 +488,14 @@ class Sender:
                 self.transfers.epoll.unregister(fd)
             self.listening = None
 
+    def own_unless_left(self, key: int) -> None:
+        if not self.sharing.is_left(key):
+            self.to_own[key] = None
+
     def write(self) -> None:
         """Pass results to the recorder, in batches that grow with the load."""
         if self.recorder.put_off and not self.recorder.busy and time.monotonic() >= self.next_put_off:
-            self.next_put_off = time.monotonic() + SWEEP_SECONDS
+            self.next_put_off = time.monotonic() + TRY_AGAIN_SECONDS
             self.recorder.write_put_off()
         if not (self.results or self.waits) or (self.recorder.busy and len(self.results) < 2 * BATCH):
             return
@@ -481,7 +509,9 @@ class Sender:
     def poll_timeout(self) -> float:
         """Returns how many seconds to wait for events at most."""
         now = time.monotonic()
-        waits = [max(self.next_sweep - now, 0.0) if not self.stopping else 0.2]
+        waits = [max(self.next_heartbeat - now, 0.0) if not self.stopping else 0.2]
+        if not self.stopping and not self.sweeper.busy:
+            waits.append(self.sweeper.next_sweep - now)
         if self.transfers.timer is not None:
             waits.append(self.transfers.timer - now)
         if self.results and not self.recorder.busy:
@@ -516,6 +546,7 @@ class Sender:
             self.channel_work.end()
         if self.results or self.waits:
             self.submit_results()
+        self.sweeper.end()
         if self.recorder.put_off:
             self.recorder.write_put_off()
         self.recorder.end()
