@@ -73,12 +73,15 @@ def encrypted_columns() -> list[EncryptedColumn]:
 def key_ids(column: EncryptedColumn) -> dict[str, int]:
     """Returns how many ciphertexts of the column each key has encrypted, by the key's id. One scan of the table."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT split_part({column.read}, '.', 2), count(*) FROM \"{column.table}\" "
-            f"WHERE {column.read} LIKE %s GROUP BY 1",
-            [f"{VERSION}%"],
-        )
+        cursor.execute(key_ids_query(column))
         return dict(cursor.fetchall())
+
+
+def key_ids_query(column: EncryptedColumn) -> str:
+    return (
+        f"SELECT split_part({column.read}, '.', 2), count(*) FROM \"{column.table}\" "
+        f"WHERE {column.read} LIKE '{VERSION}%' GROUP BY 1"
+    )
 
 
 def rows(column: EncryptedColumn, condition: str, parameters: list[Any]) -> Iterator[tuple[Any, Any, str]]:

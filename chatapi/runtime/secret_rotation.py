@@ -15,7 +15,7 @@ from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
 from chatapi.encryption.cipher import known_keys
-from chatapi.encryption.columns import encrypt_with_newest_key, encrypted_columns, key_ids
+from chatapi.encryption.columns import EncryptedColumn, encrypt_with_newest_key, encrypted_columns, key_ids
 from hooks.actions.endpoints import end_previous_secret, rotate_secret
 from hooks.models import Endpoint
 from instances.actions.channel_links import remove_link, rotate_callback_secret
@@ -31,8 +31,12 @@ def missing_key_ids() -> list[str]:
 
     May raise database errors: the database may have no tables yet.
     """
-    [tokens] = [column for column in encrypted_columns() if column.label == TOKENS]
-    return sorted(key_ids(tokens).keys() - known_keys().keys())
+    return sorted(key_ids(tokens()).keys() - known_keys().keys())
+
+
+def tokens() -> EncryptedColumn:
+    [found] = [column for column in encrypted_columns() if column.label == TOKENS]
+    return found
 
 
 def keys_in_use() -> dict[str, int]:

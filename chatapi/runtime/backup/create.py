@@ -17,6 +17,7 @@ import psycopg
 from django.conf import settings
 
 from chatapi import __version__
+from chatapi.encryption.columns import key_ids_query
 from chatapi.runtime.backup import media_files
 from chatapi.runtime.backup.age import AgeWriter
 from chatapi.runtime.backup.archive import ArchiveWriter
@@ -25,6 +26,7 @@ from chatapi.runtime.backup.errors import BackupError
 from chatapi.runtime.backup.partial_file import PartialFile, partial_file
 from chatapi.runtime.backup.verification import verify_by_restoring
 from chatapi.runtime.postgres.system_user import PostgresError
+from chatapi.runtime.secret_rotation import tokens
 from chatapi.ui.sizes import in_words
 
 Say = Callable[[str], None]
@@ -102,6 +104,7 @@ def write(partial: PartialFile, options: Options, say: Say) -> dict[str, Any]:
             "postgresql": taken.server,
             "pg_dump": dump_version,
             "database_bytes": database_bytes(taken),
+            "secrets_keys": secrets_keys(taken),
             "has_keys": options.with_keys,
             "has_media": options.with_media,
         }
@@ -139,6 +142,14 @@ def migrations(taken: Snapshot) -> list[str]:
         return []
     rows = taken.session.execute("SELECT app, name FROM django_migrations ORDER BY id").fetchall()
     return [f"{app}.{name}" for app, name in rows]
+
+
+def secrets_keys(taken: Snapshot) -> list[str]:
+    """Returns the ids of the keys that tokens are encrypted with: none before 0.2.0, or without tables."""
+    column = tokens()
+    if not taken.has_column(column.table, column.read.strip('"')):
+        return []
+    return sorted(id for id, _ in taken.session.execute(key_ids_query(column).encode()))
 
 
 def database_bytes(taken: Snapshot) -> int:

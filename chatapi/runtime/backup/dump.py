@@ -82,6 +82,14 @@ class Snapshot:
     def server(self) -> int:
         return major_version(self.session)
 
+    def has_column(self, table: str, column: str) -> bool:
+        """Whether it exists: the tables may be those of an older version, or missing."""
+        found = self.session.execute(
+            "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped",
+            [table, column],
+        )
+        return found.fetchone() is not None
+
 
 @contextmanager
 def snapshot(target: Target) -> Iterator[Snapshot]:

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 
 from chatapi import __version__
+from chatapi.encryption.cipher import known_keys
 from chatapi.runtime.backup import exchange
 from chatapi.runtime.backup.archive import verify
 from chatapi.runtime.backup.dump import analyze, site_database
@@ -78,6 +79,7 @@ def restore(source: Path, options: Options, say: Say) -> bool:
                 f"The backup of {manifest['created']} (version {manifest['version']}) is complete and undamaged."
             )
             raise_without_space(folder, manifest)
+            raise_without_keys(manifest)
             if settings.EMBEDDED_POSTGRES:
                 return restore_embedded(source, manifest, options, say)
             return restore_into_server(source, manifest, options, say)
@@ -128,6 +130,19 @@ def raise_without_space(folder: Path, manifest: dict[str, Any]) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise BackupError(f"{in_words(needed)} are needed in {folder}, and {in_words(free)} are free.")
+
+
+def raise_without_keys(manifest: dict[str, Any]) -> None:
+    """Raises BackupError if the backup has no keys and those of the settings do not decrypt its secrets."""
+    if manifest["has_keys"]:
+        return
+    missing = sorted(set(manifest.get("secrets_keys", [])) - known_keys().keys())
+    if missing:
+        raise BackupError(
+            "SECRETS_KEY: the backup has secrets that were encrypted with a key that is not in it "
+            f"({', '.join(missing)}), and contains no keys. Set SECRETS_KEY to the key of the site that was backed up, "
+            "or put its file secrets_key into DATA_DIR."
+        )
 
 
 # -- the embedded PostgreSQL

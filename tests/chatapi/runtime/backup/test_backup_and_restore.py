@@ -91,8 +91,7 @@ def test_a_backup_without_keys_needs_those_of_the_environment(site: Product, fol
     done = restore(folder / "new", folder / "backup.tar")
     assert done.returncode == 1
     assert (
-        "SECRETS_KEY: the database has secrets that were encrypted with a key that is not in it"
-        in done.stderr
+        "SECRETS_KEY: the backup has secrets that were encrypted with a key that is not in it" in done.stderr
     )
     assert [path.name for path in (folder / "new").iterdir()] == ["up.lock"]
     done = restore(
