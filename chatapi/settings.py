@@ -40,8 +40,9 @@ def read(parse: Any, name: str, default: Any, **options: Any) -> Any:
         return default
 
 
-# Everything that must survive a restart: database, secret key, demo login, media.
-DATA_DIR = Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser().absolute()
+# Everything that must survive a restart: database, secret key, demo login, media. Without symbolic links, because a
+# running PostgreSQL is recognised by the path of its data.
+DATA_DIR = Path(os.path.realpath(Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser()))
 PORT = read(env.int, "PORT", 8000)
 # Below either of them, files and large captures are refused, so that the database continues to work.
 DISK_MIN_FREE_BYTES = read(env.int, "DISK_MIN_FREE_BYTES", 2 * 1024**3)

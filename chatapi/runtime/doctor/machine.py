@@ -138,7 +138,7 @@ def product_processes() -> Iterator[psutil.Process]:
             if not service_of(process.cmdline()) or Path(process.cwd()) != Path(settings.BASE_DIR).resolve():
                 continue
             data_dir = process.environ().get("DATA_DIR") or str(settings.BASE_DIR / "var")
-            if Path(data_dir).expanduser().absolute() == settings.DATA_DIR:
+            if Path(os.path.realpath(Path(data_dir).expanduser())) == settings.DATA_DIR:
                 yield process
 
 

@@ -59,9 +59,14 @@ def read_pid(file: Path) -> int | None:
 
 
 def postmaster(path: Path) -> int | None:
-    """The pid of the main process that runs on the data; None without one."""
+    """The pid of the main process that runs on the data, by whichever name of the folder it was started.
+
+    None without one.
+    """
     pid = read_pid(pid_files(path)[0])
-    return pid if pid and command_line(pid)[1:3] == ["-D", str(path / "data")] else None
+    found = command_line(pid)[1:3] if pid else []
+    is_on_data = found[:1] == ["-D"] and os.path.realpath(found[-1]) == os.path.realpath(path / "data")
+    return pid if is_on_data else None
 
 
 def command_line(pid: int) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from chatapi.runtime.postgres import server as postgres_server
 from tests.chatapi.runtime.backup.sites import (
     PASSPHRASE,
     Load,
@@ -121,11 +122,27 @@ def test_a_file_that_exists_is_not_overwritten(site: Product, folder: Path) -> N
     assert (folder / "mine").read_text() == "mine"
 
 
-def test_restore_refuses_a_running_site(site: Product, plain: Path) -> None:
-    done = restore(site.data_dir, plain, "--replace")
-    assert done.returncode == 1
-    assert "`manage.py up` is already running on" in done.stderr
+def test_restore_refuses_a_running_site_by_any_name(site: Product, plain: Path, folder: Path) -> None:
+    (folder / "link").symlink_to(site.data_dir)
+    for name in (site.data_dir, folder / "link"):
+        done = restore(name, plain, "--replace")
+        assert done.returncode == 1
+        assert f"`manage.py up` is already running on {site.data_dir}" in done.stderr
     site.wait_for_ready()
+
+
+def test_restore_refuses_a_running_postgresql_by_any_name(plain: Path, folder: Path) -> None:
+    """One that a killed command has left. 0.1.0 started it by the name in DATA_DIR, which may be a symbolic link."""
+    assert restore(folder / "site", plain).returncode == 0
+    (folder / "link").symlink_to(folder / "site")
+    server = postgres_server.start(folder / "link" / "pg")
+    try:
+        for name in ("site", "link"):
+            done = restore(folder / name, plain, "--replace")
+            assert done.returncode == 1
+            assert f"PostgreSQL (process {server.pid}) runs on {folder / 'site'}" in done.stderr
+    finally:
+        postgres_server.stop(server)
 
 
 def test_restore_refuses_data_unless_told_and_then_keeps_it(plain: Path, folder: Path) -> None:

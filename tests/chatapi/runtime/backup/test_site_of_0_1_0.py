@@ -82,7 +82,10 @@ def test_it_is_backed_up_as_it_is_and_restored_in_this_version(folder: Path) -> 
 
 
 def test_it_is_upgraded_from_16_backed_up_and_restored(folder: Path) -> None:
-    write_site(folder / "old", 16)
+    """Its DATA_DIR, and that of the new site, are symbolic links."""
+    for name in ("old", "new"):
+        (folder / name).symlink_to(folder / f"{name}-disk")
+    write_site(folder / "old-disk", 16)
     done = upgrade(folder / "old")
     assert done.returncode == 0, done.stderr
     assert "hooks check: 1 instances checked, 0 wrong." in done.stdout
