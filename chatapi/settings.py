@@ -380,6 +380,7 @@ SCHEDULES = {
     "hooks of deleted instances": ("hooks.maintenance.deleted_instances.drop", 60),
     "data of deleted instances": ("instances.actions.deleted_data.drop", 60),
     "data of cleaned instances": ("instances.actions.cleaning.clean", 1),
+    "cancelled hooks": ("hooks.maintenance.cancelling.cancel", 1),
     "removed endpoints": ("hooks.maintenance.removed_endpoints.clean", 60),
     "old statuses": ("instances.tasks.drop_old_statuses", 60),
     "old tries of messages": ("instances.maintenance.old_tries.drop_old", 60),

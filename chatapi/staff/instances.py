@@ -83,10 +83,11 @@ def log_out(request: HttpRequest, instance: Instance, data: dict[str, Any]) -> s
 
 def cancel_hooks(request: HttpRequest, instance: Instance, data: dict[str, Any]) -> str:
     cancelled = stopping.cancel_waiting(instance.pk, acting_user=request.user)
-    if not cancelled:
+    if not cancelled.number:
         raise NotPossible(f"{instance} has no waiting hooks.")
-    more = " There may be more. Repeat this." if cancelled == stopping.CANCEL_BATCH else ""
-    return f"{cancelled} waiting hook{'' if cancelled == 1 else 's'} of {instance} cancelled.{more}"
+    more = " The others are cancelled in the background." if cancelled.has_more else ""
+    hooks = "waiting hook" if cancelled.number == 1 else "waiting hooks"
+    return f"{cancelled.number} {hooks} of {instance} cancelled.{more}"
 
 
 def view_owner(request: HttpRequest, instance: Instance, data: dict[str, Any]) -> str:

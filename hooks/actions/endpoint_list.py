@@ -12,7 +12,7 @@ from django_q.tasks import async_task
 
 from hooks.actions.endpoints import ConflictingModes
 from hooks.actions.hooks import NotPossible
-from hooks.actions.stopping import cancel_waiting_of
+from hooks.actions.stopping import CANCELLED_AT_ONCE, cancel_waiting_of
 from hooks.audit import ActingUser, report_endpoint
 from hooks.filters import Filters, check
 from hooks.models import MAX_ENDPOINTS, Endpoint, Lane, PauseReason, Tally
@@ -20,7 +20,6 @@ from hooks.urls import webhook_urls
 
 # Taken before the row is created, because its secret is encrypted for this id.
 NEXT_ID = "SELECT nextval(pg_get_serial_sequence('hooks_endpoint', 'id'))"
-CANCELLED_AT_ONCE = 2_000  # hooks that the removal of their endpoint cancels itself: 40 ms of a request
 
 
 def open_endpoint(instance_id: int) -> Endpoint:

@@ -49,7 +49,7 @@ LOCK_LANES = f"""
 SELECT mine.endpoint_id, e.parallel, e.strict, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8,
     mine.cursor, (SELECT last_value FROM hooks_hook_id_seq), ({destination.endpoint_url_sql()}) <> '',
     extract(epoch FROM statement_timestamp())::float8
-FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND e.paused_at IS NULL
+FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND {destination.is_open_sql()}
 WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
     AND (mine.owner = %(me)s OR mine.owner IS NULL)
 ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
@@ -75,7 +75,7 @@ WITH due AS MATERIALIZED (
             %(heads)s::bigint[], %(after)s::float8[])
         AS want (endpoint_id, firsts, retries, both_kinds, cursor, head, after)
     JOIN hooks_endpoint e
-        ON e.id = want.endpoint_id AND e.id = ANY(%(lanes)s) AND e.paused_at IS NULL
+        ON e.id = want.endpoint_id AND e.id = ANY(%(lanes)s) AND {destination.is_open_sql()}
     CROSS JOIN LATERAL (SELECT {destination.endpoint_url_sql()} AS of_endpoint) url
     CROSS JOIN LATERAL (
         SELECT * FROM (
@@ -198,7 +198,7 @@ SELECT endpoint_id, is_late FROM (
     ) each_kind GROUP BY endpoint_id
 ) due
 WHERE EXISTS (
-    SELECT 1 FROM hooks_endpoint e WHERE e.id = due.endpoint_id AND e.paused_at IS NULL
+    SELECT 1 FROM hooks_endpoint e WHERE e.id = due.endpoint_id AND {destination.is_open_sql()}
     AND NOT {lane_queries.held_by_retry_sql()}
     AND ({destination.endpoint_url_sql()} <> '' OR EXISTS (
         SELECT 1 FROM hooks_hook h

@@ -349,6 +349,8 @@ def explain_hook(hook: Hook) -> str:
         case State.SKIPPED:
             reason = SKIPS[SkipReason(hook.skip_reason)].format(kind=hook.get_kind_display().lower())
             return reason.replace("Not sent:", f"Skipped after {attempts}:") if hook.attempts_made else reason
+        case State.QUEUED | State.RETRYING if is_being_cancelled(hook):
+            return "Being cancelled: it will not be sent."
         case State.QUEUED if waits_for_url(hook):
             return "Not sent yet: the instance has no webhook URL. Set one to send the hook."
         case State.QUEUED:
@@ -367,6 +369,12 @@ def explain_hook(hook: Hook) -> str:
             return f"{result} will be {again}{when}."
         case State.FAILED:
             return f"Failed after attempt {count} ({last_result(hook)})."
+
+
+def is_being_cancelled(hook: Hook) -> bool:
+    """Returns whether a waiting hook is cancelled within a moment, by a task. Reads the hook's endpoint."""
+    up_to = hook.endpoint.cancel_up_to if hook.endpoint_id is not None else None
+    return up_to is not None and hook.pk <= up_to
 
 
 def waits_for_url(hook: Hook) -> bool:

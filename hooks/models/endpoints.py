@@ -122,6 +122,8 @@ class Endpoint(models.Model):
     message_types = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
     chat_ids = ArrayField(models.CharField(max_length=280), default=list, db_default=[], blank=True)
     chat_kinds = models.CharField(max_length=6, choices=ChatKind, blank=True, default="", db_default="")
+    # Waiting hooks up to this key are being cancelled, and nothing is sent; see maintenance/cancelling.py.
+    cancel_up_to = models.BigIntegerField(null=True, blank=True, editable=False)
     # Its hooks stay in the log until they are too old; then maintenance/removed_endpoints.py deletes the row.
     removed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -150,6 +152,12 @@ class Endpoint(models.Model):
             # the support desk's search: by the beginning of a URL, and by a host or a domain above it
             models.Index(url_beginning(), name="hooks_endpoint_url"),
             models.Index(reversed_host(), name="hooks_endpoint_host"),
+            # the task that cancels waiting hooks
+            models.Index(
+                name="hooks_endpoint_cancelling",
+                fields=["cancel_up_to"],
+                condition=models.Q(cancel_up_to__isnull=False),
+            ),
             # the task that deletes removed endpoints
             models.Index(
                 name="hooks_endpoint_removed",

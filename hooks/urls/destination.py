@@ -28,9 +28,14 @@ def endpoint_url_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> 
     )
 
 
+def is_open_sql(*, endpoint: str = "e") -> str:
+    """SQL condition: the endpoint is not paused, and its waiting hooks are not being cancelled."""
+    return f"{endpoint}.paused_at IS NULL AND {endpoint}.cancel_up_to IS NULL"
+
+
 def can_send_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> str:
-    """SQL condition: the endpoint is not paused and has a URL. Otherwise its hooks wait."""
-    return f"{endpoint}.paused_at IS NULL AND {endpoint_url_sql(endpoint=endpoint, now=now)} <> ''"
+    """SQL condition: the endpoint is open and has a URL. Otherwise its hooks wait."""
+    return f"{is_open_sql(endpoint=endpoint)} AND {endpoint_url_sql(endpoint=endpoint, now=now)} <> ''"
 
 
 def hook_url_sql(endpoint_url: str, *, hook: str = "h") -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from accounts.audit import AuditAction, AuditEntry
 from hooks.actions import redelivery
 from hooks.actions.stopping import cancel_waiting
+from hooks.maintenance.cancelling import cancel_of_instance
 from hooks.models import Redelivery
 from instances.actions.sending.message_queue import clear_messages
 from instances.actions.stopping import start_instance, stop_instance
@@ -48,8 +49,7 @@ def release(*, drop_waiting: bool) -> tuple[int, int, int]:
     started = hooks = messages = 0
     for instance in held():
         if drop_waiting:
-            while cancelled := cancel_waiting(instance.pk, acting_user=None):
-                hooks += cancelled
+            hooks += cancel_waiting(instance.pk, acting_user=None).number + cancel_of_instance(instance.pk)
             messages += clear_messages(instance).removed
         started += start_instance(instance, acting_user=None)
     return started, hooks, messages

@@ -102,6 +102,10 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         source="paused_at", allow_null=True, help_text="Since when its hooks are queued and not sent."
     )
     pauseReason = ChoiceOrNull(PauseReason, source="pause_reason", help_text="Why it is paused.")
+    cancelling = serializers.SerializerMethodField(
+        method_name="is_cancelling",
+        help_text="Whether its waiting hooks are being cancelled. Until that is done, nothing is sent.",
+    )
     failingSince = serializers.DateTimeField(
         source="failing_since",
         allow_null=True,
@@ -112,12 +116,16 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         model = Endpoint
         fields = (
             "id", "instanceId", "first", "name", "url", "guaranteedHooks", "parallelHooks", "strictOrder", "filters",
-            "filtersInWords", "secret", "previousSecretUntil", "pausedAt", "pauseReason", "failingSince",
+            "filtersInWords", "secret", "previousSecretUntil", "pausedAt", "pauseReason", "cancelling",
+            "failingSince",
         )  # fmt: skip
         read_only_fields = fields
 
     def get_words(self, endpoint: Endpoint) -> str:
         return describe_filters(endpoint)
+
+    def is_cancelling(self, endpoint: Endpoint) -> bool:
+        return endpoint.cancel_up_to is not None
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_previous_until(self, endpoint: Endpoint) -> Any:

@@ -39,14 +39,17 @@ class LogEndpoints:
         return [(str(endpoint.pk), self.names[endpoint.pk]) for endpoint in self.all if self.are_several]
 
     def paused(self, ids: Collection[int]) -> list[tuple[Endpoint, str]]:
-        """The paused endpoints among these ids, with their names; the name is empty for one endpoint.
+        """The paused endpoints among these ids, and those whose hooks are being cancelled, with their names.
 
-        If the instance is stopped, all are paused for that reason, and only the first of them is returned.
+        The name is empty for one endpoint. If the instance is stopped, all are paused for that reason, and only the
+        first of them is returned.
         """
         found = [
             (endpoint, self.names[endpoint.pk] if self.are_several else "")
             for endpoint in self.all
-            if endpoint.pk in ids and endpoint.paused_at and not endpoint.is_removed
+            if endpoint.pk in ids
+            and (endpoint.paused_at or endpoint.cancel_up_to is not None)
+            and not endpoint.is_removed
         ]
         is_stopped = any(endpoint.pause_reason == PauseReason.STOPPED for endpoint, _ in found)
         return found[:1] if is_stopped else found

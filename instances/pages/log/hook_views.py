@@ -50,7 +50,8 @@ def hook_context(hook: Hook) -> dict[str, Any]:
     shown = len(timeline) - max(planned - PLANNED_SHOWN, 0)
     may_change = hook.endpoint.instance.may_change
     is_waiting = hook.state in (State.QUEUED, State.RETRYING)
-    is_held = hook.endpoint.paused_at is not None or waits_for_url(hook)
+    endpoint = hook.endpoint
+    is_held = endpoint.paused_at is not None or endpoint.cancel_up_to is not None or waits_for_url(hook)
     return {
         "hook": hook,
         "endpoint_name": endpoint_name(hook),

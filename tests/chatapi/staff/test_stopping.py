@@ -102,12 +102,12 @@ def test_cancelling_all_that_waits(instance: Instance, charlie: User) -> None:
     )
     before = Tally.objects.get(pk=instance.pk).cancelled
     waiting = Hook.objects.filter(state=State.QUEUED).count()
-    assert stopping.cancel_waiting(instance.pk, acting_user=charlie) == waiting
+    assert stopping.cancel_waiting(instance.pk, acting_user=charlie) == (waiting, False)
     assert not Hook.objects.filter(state__in=(State.QUEUED, State.RETRYING)).exists()
     sending.refresh_from_db()
     assert sending.state == State.SENDING
     assert Tally.objects.get(pk=instance.pk).cancelled == before + waiting
-    assert stopping.cancel_waiting(instance.pk, acting_user=charlie) == 0
+    assert stopping.cancel_waiting(instance.pk, acting_user=charlie) == (0, False)
 
 
 def test_a_blocked_accounts_owner_sees_one_page_everywhere(

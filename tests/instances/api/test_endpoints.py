@@ -60,6 +60,7 @@ def test_the_first_endpoint_is_the_webhook_url(alice: ApiClient) -> None:
         "previousSecretUntil": None,
         "pausedAt": None,
         "pauseReason": None,
+        "cancelling": False,
         "failingSince": None,
     }
 
