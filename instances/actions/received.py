@@ -6,11 +6,12 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import DataError
 from django.db.models import Q
+from django.utils import timezone
 
 from instances.actions import events
 from instances.actions.bans import Banned
@@ -54,6 +55,10 @@ ReceivedFiles = Mapping[str, Media | str]
 NO_FILES: ReceivedFiles = {}
 # Characters that the database cannot store: NUL, and halves of surrogate pairs. Anyone who writes can send them.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+# Which times of messages are believed: servers that strangers run report some of them. A time that Python cannot read
+# back from the database would break every page that shows the message; a future one would keep the chat at the top.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+MAX_AHEAD = timedelta(days=1)  # of this machine's clock
 NO_FILE = "file not available"  # the body of a message without its file
 
 
@@ -184,7 +189,7 @@ def content_of(
         caption=event.caption,
         quoted=quote_of_messenger(instance, event.quoted),
         forwarded=event.forwarded,
-        time=event.time,
+        time=believed_time(event.time),
     )
     found = files.get(event.media.reference) if event.media else None
     if found is None:
@@ -193,6 +198,11 @@ def content_of(
         return {**content, "media": found}
     explained = f"{event.caption or ''}\n(The file is not available: {found})".strip()
     return {**content, "body": NO_FILE, "caption": explained}
+
+
+def believed_time(time: datetime | None) -> datetime | None:
+    """Returns the messenger's time of a message; None, which means now, if it cannot be right."""
+    return time if time and EARLIEST <= time <= timezone.now() + MAX_AHEAD else None
 
 
 def record_reported_state(
