@@ -483,11 +483,16 @@ class XmppStream(asyncio.Protocol):
             self.unacked.append(ack)
 
     def note_acks(self, number: str) -> None:
+        """Note that the server has so many stanzas. A number that is too high or too low ends the stream (XEP-0198)."""
         if not number.isdecimal() or len(number) > 10:
             return
-        for _ in range(min((int(number) - self.acked) % 2**32, len(self.unacked))):
+        count = (int(number) - self.acked) % 2**32
+        if count > len(self.unacked):
+            self.fail(ReceiveFailed("The server has acknowledged stanzas that were not sent."))
+            return
+        self.acked = (self.acked + count) % 2**32
+        for _ in range(count):
             ack = self.unacked.popleft()
-            self.acked = (self.acked + 1) % 2**32
             if ack is not None and not ack.done():
                 ack.set_result(None)
 

@@ -230,6 +230,24 @@ def test_a_message_is_sent_when_the_server_has_it_and_not_before(trusted: None) 
     run(SIGNED_IN, work)
 
 
+@pytest.mark.parametrize("number", [3, 0], ids=["more than were sent", "fewer than before"])
+def test_a_server_that_miscounts_does_not_mark_a_message_as_sent(trusted: None, number: int) -> None:
+    async def work(server: Server, open_stream: Callable[[], Awaitable[XmppStream]]) -> None:
+        stream = await open_stream()
+        [writer] = server.writers
+        one, two = (asyncio.get_running_loop().create_future() for _ in range(2))
+        stream.send(element("message", {"id": "1"}), one)
+        stream.send(element("message", {"id": "2"}), two)
+        writer.write(f"<a xmlns='{SM}' h='1'/><a xmlns='{SM}' h='{number}'/>".encode())
+        await one
+        with pytest.raises(NotSent):
+            await two
+        with pytest.raises(ReceiveFailed, match="not sent"):
+            await stream.take()
+
+    run(SIGNED_IN, work)
+
+
 def test_a_response_of_another_address_is_none(trusted: None) -> None:
     async def work(server: Server, open_stream: Callable[[], Awaitable[XmppStream]]) -> None:
         stream = await open_stream()
