@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from sys import getsizeof
 from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 MAX_STANZA_BYTES = 1024 * 1024  # servers usually allow 64 to 512 KB
-MAX_DEPTH = 64
+# Anyone can send a message to the account, and its archive keeps it. A stanza that ended the stream would end each
+# later one too, so what is over these two limits is left out of the stanza.
+MAX_DEPTH, MAX_ELEMENTS = 64, 20_000
+# The parser reads an unfinished tag again with each packet: 3.6 ms for 1 MB. A server that sends a tag of 1 MB in small
+# packets would block the other accounts of a receiver for an hour. A tag of 256 KB in packets of 1.4 KB takes 23 MB.
+MAX_READ_AGAIN = 64 * 1024 * 1024  # bytes, of one tag
 READ_BYTES = 64 * 1024  # that are parsed at once
+MAX_NAMES = 1_000  # that are remembered; a stream has fewer than 300, unless someone makes them up
+ELEMENT_BYTES, ATTRIBUTE_BYTES = 120, 100  # of memory, besides names and texts (measured: 115, 85)
 
 CLIENT = "jabber:client"
 STREAMS = "http://etherx.jabber.org/streams"
@@ -95,11 +103,23 @@ def child_text(parent: Element | None, tag: str) -> str:
     return "" if parent is None else parent.findtext(tag) or ""
 
 
+def memory_of(stanza: Element) -> int:
+    """Returns about how many bytes of memory a stanza takes: 35 times its XML if that is `<a/>` a thousand times."""
+    size, names = 0, set()
+    for each in stanza.iter():
+        names.add(each.tag)
+        attributes = each.items()
+        names.update(name for name, _ in attributes)
+        size += ELEMENT_BYTES + getsizeof(each.text) + getsizeof(each.tail)
+        size += sum(ATTRIBUTE_BYTES + getsizeof(value) for _, value in attributes)
+    return size + sum(map(getsizeof, names))
+
+
 class StanzaParser:
     """Parses one stream: calls `on_open` with the root's attributes, `on_stanza` with each of its children.
 
-    Comments, processing instructions, a document type (and so entities of its own), deep nesting and stanzas over
-    MAX_STANZA_BYTES raise BadXml from `feed`, as broken XML does.
+    Comments, processing instructions, a document type (and so entities of its own), stanzas over MAX_STANZA_BYTES and
+    tags over MAX_READ_AGAIN raise BadXml from `feed`, as broken XML does.
     """
 
     def __init__(
@@ -109,9 +129,15 @@ class StanzaParser:
         self.path: list[Element] = []  # the stanza that is being read, and within it
         self.depth = 0
         self.stanza_bytes = 0  # fed since the last stanza ended
+        self.elements = 0  # of the stanza
+        self.skipped_depth = 0  # the depth of the element that is left out; 0: none is
+        self.tag_bytes = self.read_again = 0  # fed since the last tag or text, and read again because of that
         self.is_closed = False  # has the other side ended the stream?
         self.last: Element | None = None  # the element that ended last, whose tail follows
-        self.parser = parser = expat.ParserCreate("utf-8", "}")
+        # Full names by expat's, each once: 10 000 elements of a namespace of 5 KB would take 51 MB.
+        self.names: dict[str, str] = {}
+        self.names_of_expat: dict[str, str] = {}  # it would never forget one
+        self.parser = parser = expat.ParserCreate("utf-8", "}", intern=self.names_of_expat)
         parser.buffer_text = True
         parser.StartElementHandler = self.start
         parser.EndElementHandler = self.end
@@ -126,26 +152,34 @@ class StanzaParser:
         for start in range(0, len(data), READ_BYTES):
             part = data[start : start + READ_BYTES]
             self.stanza_bytes += len(part)
+            self.tag_bytes += len(part)
+            self.read_again += self.tag_bytes
             if self.stanza_bytes > MAX_STANZA_BYTES + READ_BYTES:
                 raise BadXml(f"The server sent a stanza of more than {MAX_STANZA_BYTES // 1024} KB.")
             try:
                 self.parser.Parse(part, False)
             except expat.ExpatError as error:
                 raise BadXml(f"The server sent broken XML ({error}).") from None
+            if self.read_again > MAX_READ_AGAIN:
+                raise BadXml("The server sent a long tag in too many packets.")
 
     def refuse(self, *_: object) -> None:
         raise BadXml("The server sent XML that XMPP does not allow: a comment, a document type or an entity.")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.depth += 1
+        self.tag_bytes = self.read_again = 0
         if self.depth == 1:
             self.on_open(attributes)
             return
-        if self.depth > MAX_DEPTH:
-            raise BadXml(f"The server sent a stanza that is nested more than {MAX_DEPTH} levels deep.")
+        self.elements += 1
+        if not self.skipped_depth and (self.depth > MAX_DEPTH or self.elements > MAX_ELEMENTS):
+            self.skipped_depth = self.depth
+        if self.skipped_depth:
+            return
         made = Element(
-            full_name(name),
-            {full_name(key): value for key, value in attributes.items()} if attributes else {},
+            self.full_name(name),
+            {self.full_name(key): value for key, value in attributes.items()} if attributes else {},
         )
         if self.path:
             self.path[-1].append(made)
@@ -154,15 +188,25 @@ class StanzaParser:
 
     def end(self, _name: str) -> None:
         self.depth -= 1
+        self.tag_bytes = self.read_again = 0
         if self.depth == 0:
             self.is_closed = True
             return
+        if self.skipped_depth:
+            self.skipped_depth = self.skipped_depth if self.skipped_depth <= self.depth else 0
+            return
         self.last = self.path.pop()
         if self.depth == 1:
-            stanza, self.last, self.stanza_bytes = self.last, None, 0
+            stanza, self.last, self.stanza_bytes, self.elements = self.last, None, 0, 0
+            if len(self.names_of_expat) > MAX_NAMES:
+                self.names.clear()
+                self.names_of_expat.clear()
             self.on_stanza(stanza)
 
     def text(self, data: str) -> None:
+        self.tag_bytes = self.read_again = 0
+        if self.skipped_depth:
+            return
         if not self.path:
             if data.strip():
                 raise BadXml("The server sent text between two stanzas.")
@@ -172,9 +216,11 @@ class StanzaParser:
         else:
             self.last.tail = (self.last.tail or "") + data
 
-
-def full_name(name: str) -> str:
-    return f"{{{name}" if "}" in name else name
+    def full_name(self, name: str) -> str:
+        found = self.names.get(name)
+        if found is None:
+            found = self.names[name] = f"{{{name}" if "}" in name else name
+        return found
 
 
 def parse(data: bytes) -> Element:

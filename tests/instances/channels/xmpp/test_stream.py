@@ -175,7 +175,6 @@ def test_a_wrong_password_loses_the_link() -> None:
         (HEADER + stream_error("see-other-host"), "not followed"),
         (HEADER + "</stream:stream>", "closed the stream"),
         (HEADER + "<message/>", "does not respond as"),
-        (HEADER + "<a>" * 100, "levels deep"),
     ],
 )
 def test_what_is_no_server_is_named(answer: str, match: str) -> None:

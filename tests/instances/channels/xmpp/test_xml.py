@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from instances.channels.xmpp.xml import (
     CLIENT,
     MAX_DEPTH,
+    MAX_ELEMENTS,
+    MAX_NAMES,
     MAX_STANZA_BYTES,
     BadXml,
     StanzaParser,
     child_text,
     element,
+    memory_of,
     parse,
     text_of,
     to_bytes,
@@ -64,15 +67,66 @@ def test_a_stanza_may_come_in_any_pieces(sizes: list[int]) -> None:
         OPENING + b"<message xmlns:a='b' a:c='1' a:c='2'/>",
         OPENING + b"<message>\xff\xfe</message>",
         OPENING + b"<message>&#0;</message>",
-        OPENING + b"<a>" * (MAX_DEPTH + 1),
         OPENING + b"<message>" + b"x" * (MAX_STANZA_BYTES + 100_000),
         OPENING + b"<message a='" + b"x" * (MAX_STANZA_BYTES + 100_000),
+        OPENING + b"<message><!--" + b"x" * (MAX_STANZA_BYTES + 100_000),
     ],
     ids=range(12),
 )
 def test_hostile_xml_is_refused(sent: bytes) -> None:
     with pytest.raises(BadXml, match=r"\.$"):
         fed(sent)
+
+
+def test_a_long_tag_may_come_in_usual_packets_but_not_in_thousands() -> None:
+    [stanza] = fed(OPENING, b"<message a='", *[b"x" * 1_400] * 190, b"'/>")
+    assert len(stanza.get("a", "")) == 190 * 1_400
+    with pytest.raises(BadXml, match="tag"):
+        fed(OPENING, b"<message a='", *[b"x" * 10] * 4_000)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [b"<a>" * 5_000 + b"x" + b"</a>" * 5_000, b"<a/>" * (MAX_ELEMENTS + 9), b"<a>x</a>" * (MAX_ELEMENTS + 9)],
+    ids=["deep", "many", "many texts"],
+)
+def test_what_anyone_can_send_does_not_end_the_stream(hostile: bytes) -> None:
+    """The archive would send it again at each connection."""
+    body = b"<body>hi</body>"
+    sent = b"<message id='1'>" + body + hostile + b"</message><message id='2'>" + body + b"</message>"
+    first, second = fed(OPENING, sent)
+    depth = 0
+    assert (first.get("id"), child_text(first, BODY)) == ("1", "hi")
+    assert (second.get("id"), child_text(second, BODY), len(second)) == ("2", "hi", 1)
+    assert sum(1 for _ in first.iter()) <= MAX_ELEMENTS
+    while len(first):
+        first, depth = first[-1], depth + 1
+    assert depth < MAX_DEPTH
+
+
+def test_a_long_namespace_takes_memory_once() -> None:
+    [stanza] = fed(OPENING, b"<message xmlns='" + b"u" * 5_000 + b"'>" + b"<a/>" * 10_000 + b"</message>")
+    assert len({id(each.tag) for each in stanza}) == 1
+    assert memory_of(stanza) < 3_000_000
+
+
+def test_names_that_are_made_up_are_forgotten() -> None:
+    parser = StanzaParser(lambda _: None, lambda _: None)
+    parser.feed(OPENING)
+    for start in range(0, 50_000, 100):
+        names = range(start, start + 100)
+        made_up = "".join(f"<a{name} b{name}='1'/>" for name in names)
+        parser.feed(f"<message>{made_up}</message>".encode())
+    assert len(parser.names) <= MAX_NAMES + 202
+    assert len(parser.names_of_expat) <= MAX_NAMES + 202
+
+
+def test_a_long_text_with_escapes_is_no_long_tag() -> None:
+    long = "Grüße & <Привет> 👋 " * 10_000
+    escaped = "".join(f"&#{ord(letter)};" if letter > "~" else letter for letter in long)
+    escaped = escaped.replace("& ", "&amp; ").replace("<", "&lt;").replace(">", "&gt;")
+    [stanza] = fed(OPENING, f"<message><body>{escaped}</body></message>".encode())
+    assert child_text(stanza, BODY) == long
 
 
 def test_many_stanzas_and_spaces_in_between_are_no_long_stanza() -> None:
