@@ -65,8 +65,11 @@ async def read_page(
         chat_ids.storable_messenger_id(child_text(child(end, f"{{{RSM}}}set"), f"{{{RSM}}}{name}"))
         for name in ("first", "last")
     )
+    messages = [found for found in map(archived, results.found) if found]
+    if results.is_cut:
+        return Page(messages, first, messages[-1].id if messages else "", is_complete=False)
     is_complete = end is None or end.get("complete") in ("true", "1")
-    return Page([found for found in map(archived, results) if found], first, last, is_complete)
+    return Page(messages, first, last, is_complete)
 
 
 async def read_last(stream: XmppStream, most: int) -> list[Archived]:

@@ -1,7 +1,7 @@
 """One stream to an XMPP server: TLS, sign-in, stream management (XEP-0198), requests, and the stanzas that come.
 
 It connects to the given server alone: it follows no redirect. What comes is bounded: a stanza by the parser, and
-all stanzas that wait by MAX_WAITING, after which the server has to wait.
+all stanzas that wait by MAX_WAITING and MAX_WAITING_BYTES, after which the server has to wait.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import secrets
 import ssl
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 from xml.etree.ElementTree import Element
@@ -31,6 +32,7 @@ from instances.channels.xmpp.xml import (
     child_text,
     element,
     escaped,
+    memory_of,
     to_bytes,
 )
 
@@ -42,6 +44,8 @@ ARCHIVE_SECONDS = 60.0  # for a page of an archive
 MAX_PAGE = 300  # its messages; fewer are asked for
 MAX_WAITING = 500  # stanzas; while a response is waited for …
 MOST_WAITING = 20_000  # … so many
+# The same in bytes of memory. An owner of an instance may have any server, and shares the receiver with others.
+MAX_WAITING_BYTES, MOST_WAITING_BYTES = 2 * 1024 * 1024, 32 * 1024 * 1024
 MAX_STANZA_SENT = 250_000  # bytes, unless the server says how many; Prosody takes 256 KB
 LOOPBACK = ("127.", "::1")  # how addresses begin to which a stream may stay without encryption
 MAX_UNSENT_BYTES = 1024 * 1024
@@ -131,6 +135,28 @@ def sentence_of(condition: str, said: str) -> str:
     return f"{known} ({condition}{': ' if said else ''}{said.removesuffix('.')})."
 
 
+@dataclass
+class PageResults:
+    """Messages of an archive that have come for one request. Only `senders` may send them.
+
+    What is over MAX_PAGE or MOST_WAITING_BYTES is left out, and `is_cut` is true: it has to be asked for again. Anyone
+    can send large messages to the account, so that must not end the stream.
+    """
+
+    senders: frozenset[str]
+    found: list[Element] = field(default_factory=list)
+    size: int = 0  # bytes of memory
+    is_cut: bool = False
+
+    def add(self, result: Element) -> None:
+        size = memory_of(result)
+        is_full = len(self.found) >= MAX_PAGE or self.size + size > MOST_WAITING_BYTES
+        self.is_cut = self.is_cut or (bool(self.found) and is_full)
+        if not self.is_cut:
+            self.found.append(result)
+            self.size += size
+
+
 class XmppStream(asyncio.Protocol):
     """Open it by `XmppStream.open`, read stanzas with `take_all`, and close it in the end."""
 
@@ -141,7 +167,9 @@ class XmppStream(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.parser: StanzaParser | None = None
         self.is_encrypted = self.is_loopback = False
-        self.waiting: deque[tuple[int, Element]] = deque()  # stanzas that have come, with `arrived` of each
+        # stanzas that have come, with `arrived` and the memory of each
+        self.waiting: deque[tuple[int, Element, int]] = deque()
+        self.waiting_bytes = 0  # of memory
         self.wakeup: asyncio.Future[None] | None = None  # of the task in `next`
         self.failure: Exception | None = None
         self.is_paused = False
@@ -149,7 +177,7 @@ class XmppStream(asyncio.Protocol):
         self.requests: dict[
             str, tuple[frozenset[str], asyncio.Future[Element]]
         ] = {}  # by id, with who may respond
-        self.archives: dict[str, tuple[frozenset[str], list[Element]]] = {}  # by query, with whose it is
+        self.archives: dict[str, PageResults] = {}  # by query
         self.features: Element = element("features")
         # stream management
         self.has_acks = self.is_asked = False
@@ -357,9 +385,11 @@ class XmppStream(asyncio.Protocol):
         if is_counted and self.recorded >= self.queued:  # all before it need no record, or have it
             self.recorded = self.arrived - 1
         self.queued = self.arrived
-        self.waiting.append((self.arrived, stanza))
-        if len(self.waiting) > MOST_WAITING:
-            self.fail(ReceiveFailed(f"The server sent {MOST_WAITING} stanzas before a response."))
+        size = memory_of(stanza)
+        self.waiting.append((self.arrived, stanza, size))
+        self.waiting_bytes += size
+        if len(self.waiting) > MOST_WAITING or self.waiting_bytes > MOST_WAITING_BYTES:
+            self.fail(ReceiveFailed("The server sent too much before a response."))
         self.pause_or_resume()
         self.wake()
 
@@ -367,10 +397,11 @@ class XmppStream(asyncio.Protocol):
         """Let the server wait while many stanzas do; not while a response is waited for, which comes after them."""
         if self.transport is None or self.failure is not None:
             return
-        if not self.is_paused and len(self.waiting) >= MAX_WAITING and not self.requests:
+        fill = max(len(self.waiting) / MAX_WAITING, self.waiting_bytes / MAX_WAITING_BYTES)
+        if not self.is_paused and fill >= 1 and not self.requests:
             self.is_paused = True
             self.transport.pause_reading()
-        elif self.is_paused and (self.requests or len(self.waiting) < MAX_WAITING // 2):
+        elif self.is_paused and (self.requests or fill < 0.5):
             self.is_paused = False
             self.transport.resume_reading()
 
@@ -382,9 +413,9 @@ class XmppStream(asyncio.Protocol):
 
     def note_result(self, stanza: Element, result: Element) -> None:
         """Give a message of an archive to the task that reads it. What was not asked for is left out."""
-        sender, found = self.archives.get(result.get("queryid", ""), (frozenset(), []))
-        if normal(stanza.get("from", "")) in sender and len(found) < MAX_PAGE:
-            found.append(result)
+        results = self.archives.get(result.get("queryid", ""))
+        if results is not None and normal(stanza.get("from", "")) in results.senders:
+            results.add(result)
 
     def fail(self, error: Exception) -> None:
         """End with this error, unless it has ended with another one."""
@@ -415,7 +446,8 @@ class XmppStream(asyncio.Protocol):
         return self.take_next()
 
     def take_next(self) -> Element:
-        self.taken, stanza = self.waiting.popleft()
+        self.taken, stanza, size = self.waiting.popleft()
+        self.waiting_bytes -= size
         self.pause_or_resume()
         return stanza
 
@@ -527,16 +559,16 @@ class XmppStream(asyncio.Protocol):
 
     async def page(
         self, of: str, query: str, form: Sequence[Element], *, seconds: float
-    ) -> tuple[list[Element], Element]:
+    ) -> tuple[PageResults, Element]:
         """Returns the results of one request to an archive (XEP-0313), and its end. `of` "": the account's own.
 
         Raises as `iq`.
         """
-        self.archives[query] = (self.senders(of), [])
+        results = self.archives[query] = PageResults(self.senders(of))
         try:
             wanted = element(f"{{{MAM}}}query", {"queryid": query}, "", *form)
             response = await self.iq("set", of, wanted, seconds=seconds)
-            return self.archives[query][1], response
+            return results, response
         finally:
             del self.archives[query]
 

@@ -15,7 +15,7 @@ from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp import receiving
 from instances.channels.xmpp.receiving import Cursor, Receiver
-from instances.channels.xmpp.stream import StanzaRefused, XmppStream
+from instances.channels.xmpp.stream import PageResults, StanzaRefused, XmppStream
 from instances.channels.xmpp.xml import parse
 from instances.received_events import MessageReceived
 
@@ -71,7 +71,7 @@ class Wire:
 
     async def page(
         self, of: str, query: str, form: list[Element], *, seconds: float
-    ) -> tuple[list[Element], Element]:
+    ) -> tuple[PageResults, Element]:
         after = form[-1].findtext(f"{{{RSM}}}after") or ""
         self.pages.append((of, after))
         messages, is_complete = self.answer(of, after)
@@ -84,7 +84,9 @@ class Wire:
         ]
         last = results[-1].get("id") if results else ""
         complete, page = str(is_complete).lower(), f"<set xmlns='{RSM}'><last>{last}</last></set>"
-        return results, parse(f"<iq><fin xmlns='{MAM}' complete='{complete}'>{page}</fin></iq>".encode())
+        return PageResults(frozenset(), results), parse(
+            f"<iq><fin xmlns='{MAM}' complete='{complete}'>{page}</fin></iq>".encode()
+        )
 
 
 def receive(answer: Answer, work: Callable[[Wire, list[str], Receiver], Awaitable[None]]) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from instances.channels.receiving import LinkLost, ReceiveFailed, SessionTaken
 from instances.channels.xmpp import stream as stream_module
+from instances.channels.xmpp.archive import read_page
 from instances.channels.xmpp.sasl import Scram
-from instances.channels.xmpp.stream import NotSent, StanzaRefused, XmppStream
+from instances.channels.xmpp.stream import MAM, NotSent, StanzaRefused, XmppStream
 from instances.channels.xmpp.xml import element
 from instances.receiving.network import LoopNetwork
 
@@ -309,6 +310,73 @@ def test_a_flood_waits_at_the_server_and_a_response_comes_through(
         assert [(await stream.take()).get("id") for _ in range(1000)] == [
             str(number) for number in range(1000)
         ]
+        await stream.close()
+
+    run(SIGNED_IN, work)
+
+
+def test_large_stanzas_wait_at_the_server_before_they_fill_the_memory(trusted: None) -> None:
+    body = b"<message><body>" + b"x" * 500_000 + b"</body></message>"
+    sent = 40
+
+    async def work(server: Server, open_stream: Callable[[], Awaitable[XmppStream]]) -> None:
+        stream = await open_stream()
+        [writer] = server.writers
+        writer.write(body * sent)
+        await until(lambda: stream.is_paused)
+        assert len(stream.waiting) < 10
+        for _ in range(sent):
+            await stream.take()
+        assert stream.waiting_bytes == 0
+        await stream.close()
+
+    run(SIGNED_IN, work)
+
+
+def test_a_server_that_sends_no_response_but_much_else_loses_the_stream(
+    trusted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "MOST_WAITING_BYTES", 1_000_000)
+
+    async def work(server: Server, open_stream: Callable[[], Awaitable[XmppStream]]) -> None:
+        stream = await open_stream()
+        [writer] = server.writers
+        asked = asyncio.ensure_future(stream.iq("get", "", element("{urn:asked}query")))
+        await until(lambda: "urn:asked" in server.got)
+        writer.write((b"<message>" + b"<a/>" * 1_000 + b"</message>") * 100)
+        with pytest.raises(NotSent, match="too much"):
+            await asked
+
+    run(SIGNED_IN, work)
+
+
+def test_a_page_of_large_messages_is_cut_and_asked_for_again(
+    trusted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anyone can send large messages to the account: they must not end each stream that reads them."""
+    monkeypatch.setattr(stream_module, "MOST_WAITING_BYTES", 1_000_000)
+
+    def result(query: str, number: int) -> str:
+        message = (
+            f"<message xmlns='jabber:client' from='ann@example.org/x'><body>{'x' * 400_000}</body></message>"
+        )
+        forwarded = f"<forwarded xmlns='urn:xmpp:forward:0'>{message}</forwarded>"
+        return (
+            f"<message><result xmlns='{MAM}' queryid='{query}' id='{number}'>{forwarded}</result></message>"
+        )
+
+    async def work(server: Server, open_stream: Callable[[], Awaitable[XmppStream]]) -> None:
+        stream = await open_stream()
+        [writer] = server.writers
+        reading = asyncio.ensure_future(read_page(stream))
+        await until(lambda: bool(stream.archives and stream.requests))
+        [query], [key] = stream.archives, stream.requests
+        page = "<set xmlns='http://jabber.org/protocol/rsm'><last>5</last></set>"
+        end = f"<iq type='result' id='{key}'><fin xmlns='{MAM}' complete='true'>{page}</fin></iq>"
+        writer.write(("".join(result(query, number) for number in range(1, 6)) + end).encode())
+        found = await reading
+        assert [each.id for each in found.messages] == ["1", "2"]
+        assert (found.last, found.is_complete) == ("2", False)
         await stream.close()
 
     run(SIGNED_IN, work)
