@@ -13,25 +13,20 @@ import hmac
 import itertools
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import trustme
 
 from chatapi.runtime.postgres import system_user
 from tests.product import free_port
+from tests.servers.process import DIE_WITH_TESTS, ServerProcess
 
-# It ends with the tests, also if they are killed (Linux).
-DIE_WITH_TESTS = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 DOMAIN = "localhost"
 ROOMS, UPLOADS = f"rooms.{DOMAIN}", f"uploads.{DOMAIN}"
 ITERATIONS = 4096  # the fewest that SCRAM allows, so that thousands of accounts sign in at once
 SALT = "a salt for the passwords of tests"
-START_SECONDS = 120.0  # it takes half a second of a core; on a busy machine much longer
 
 OPENING = (
     f"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
@@ -76,23 +71,27 @@ Component {uploads} "http_file_share"
 """
 
 
-class Prosody:
+class Prosody(ServerProcess):
     """`with Prosody(folder) as prosody:` starts it, and waits until it accepts streams.
 
     port      of clients, with STARTTLS for those that want it
     tls_port  of clients that begin with TLS
     ca        the authority of its certificate
+
+    `stop` closes each stream with `system-shutdown`.
     """
+
+    name, start_seconds = "Prosody", 120.0  # it takes half a second of a core
 
     def __init__(self, folder: Path, *, more: str = "", log_level: str = "warn") -> None:
         """`more` are further lines of the global section of its configuration."""
         assert shutil.which("prosody"), "Prosody is not installed: run `make debian`."
-        self.folder, self.data = folder, folder / "data"
+        super().__init__(folder)
+        self.data = folder / "data"
         self.port, self.tls_port, self.http_port = (free_port() for _ in range(3))
         self.http_url = f"http://127.0.0.1:{self.http_port}/"
         self.more, self.log_level = more, log_level
         self.ca = trustme.CA()
-        self.process: subprocess.Popen[bytes] | None = None
         self.numbers = itertools.count(1)
         folder.mkdir(parents=True, exist_ok=True)
         self.owner = system_user.folder_with_owner(self.data)
@@ -138,27 +137,11 @@ class Prosody:
         if self.owner is not None:
             os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
 
-    def start(self) -> None:
+    def command(self) -> list[str]:
         as_user = system_user.prefix(
             self.owner, [self.folder, self.data], die_with_parent=False, subject="Prosody"
         )
-        self.process = subprocess.Popen(
-            [*as_user, *DIE_WITH_TESTS, "prosody", "-F", "--config", str(self.configuration)],
-            cwd="/", stdin=subprocess.DEVNULL, stdout=(self.folder / "output").open("ab"), stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            self.wait_until_it_responds()
-        except BaseException:
-            self.kill()
-            raise
-
-    def wait_until_it_responds(self) -> None:
-        assert self.process is not None
-        until = time.monotonic() + START_SECONDS
-        while not self.responds():
-            assert self.process.poll() is None, f"Prosody ended:\n{self.output()}"
-            assert time.monotonic() < until, f"Prosody does not respond:\n{self.output()}"
-            time.sleep(0.02)
+        return [*as_user, *DIE_WITH_TESTS, "prosody", "-F", "--config", str(self.configuration)]
 
     def responds(self) -> bool:
         """Returns whether it accepts a stream."""
@@ -170,23 +153,6 @@ class Prosody:
                 if b"</stream:features>" in received:
                     return True
         return False
-
-    def output(self) -> str:
-        files = [self.folder / "output", self.log]
-        return "\n".join(file.read_text(errors="replace")[-3000:] for file in files if file.exists())
-
-    def kill(self) -> None:
-        """End it at once, as a power failure does."""
-        self.end_with(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """Shut it down: it closes each stream with `system-shutdown`."""
-        self.end_with(signal.SIGTERM)
-
-    def end_with(self, number: signal.Signals) -> None:
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait()
 
     def register(self, user: str, password: str = "a password") -> Account:
         """Returns a new account; a number follows the name, so it may be used again."""
@@ -222,13 +188,6 @@ class Prosody:
         new.write_text(text)
         self.give(new)
         new.replace(file)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
 
 class Account:

@@ -10,38 +10,36 @@ import hashlib
 import hmac
 import itertools
 import json
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import requests
 
 from tests.product import ROOT, free_port
+from tests.servers.process import DIE_WITH_TESTS, ServerProcess
 
 PYTHON = ROOT / ".venv/synapse/bin/python"
-# It ends with the tests, also if they are killed (Linux).
-DIE_WITH_TESTS = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 NAME = "localhost"
 SHARED_SECRET = "the secret for registrations"
-START_SECONDS = 240.0  # it takes 3 s of a core; on a busy machine much longer
 WAIT_SECONDS = 120.0
 REQUEST_SECONDS = 120.0
 UNLIMITED = {"per_second": 10_000, "burst_count": 10_000}
 
 
-class Synapse:
+class Synapse(ServerProcess):
     """`with Synapse(folder) as synapse:` starts it on a free port of loopback, and waits until it responds."""
+
+    name, start_seconds = "Synapse", 240.0  # it takes 3 s of a core
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         """`settings` replace those of homeserver.yaml."""
         assert PYTHON.exists(), "Synapse is not installed: run `make test`, or `make .venv/synapse/ready`."
-        self.folder, self.port = folder, free_port()
+        super().__init__(folder)
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
         self.admin: Person | None = None
         self.numbers = itertools.count(1)
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +82,7 @@ class Synapse:
         }
 
     def log_settings(self) -> dict[str, Any]:
-        file = {"class": "logging.FileHandler", "filename": str(self.folder / "synapse.log")}
+        file = {"class": "logging.FileHandler", "filename": str(self.log)}
         return {
             "version": 1,
             "disable_existing_loggers": False,
@@ -93,40 +91,18 @@ class Synapse:
             "root": {"level": "WARNING", "handlers": ["file"]},
         }
 
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [*DIE_WITH_TESTS, PYTHON, "-m", "synapse.app.homeserver", "--config-path", self.folder / "homeserver.yaml"],
-            cwd=self.folder, stdin=subprocess.DEVNULL, stdout=(self.folder / "output").open("ab"),
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            self.wait_until_it_responds()
-        except BaseException:
-            self.kill()
-            raise
-
-    def wait_until_it_responds(self) -> None:
-        assert self.process is not None
-        until = time.monotonic() + START_SECONDS
-        while not self.responds():
-            assert self.process.poll() is None, f"Synapse ended:\n{self.output()}"
-            assert time.monotonic() < until, f"Synapse does not respond:\n{self.output()}"
-            time.sleep(0.1)
+    def command(self) -> list[str | Path]:
+        configuration = self.folder / "homeserver.yaml"
+        return [*DIE_WITH_TESTS, PYTHON, "-m", "synapse.app.homeserver", "--config-path", configuration]
 
     def responds(self) -> bool:
         with contextlib.suppress(requests.RequestException):
             return requests.get(f"{self.url}/health", timeout=5).status_code == 200
         return False
 
-    def output(self) -> str:
-        files = [self.folder / "output", self.folder / "synapse.log"]
-        return "\n".join(file.read_text()[-3000:] for file in files if file.exists())
-
-    def kill(self) -> None:
-        """End it at once, as a power failure does."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+    @property
+    def log(self) -> Path:
+        return self.folder / "synapse.log"
 
     @property
     def database(self) -> Path:
@@ -163,13 +139,6 @@ class Synapse:
         )
         assert made.status_code == 200, made.text
         return Person(self, made.json()["user_id"], made.json()["access_token"], password)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
 
 class Person:
