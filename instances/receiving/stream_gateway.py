@@ -26,11 +26,12 @@ log = logging.getLogger(__name__)
 MAX_HEAD_BYTES = 16 * 1024
 MAX_BODY_BYTES = 2 * 1024 * 1024  # a message of 100 000 characters, each escaped
 READ_SECONDS = 10.0  # for the request
+WRITE_SECONDS = 10.0  # for the sender to read the response
 CALL_SECONDS = 9.0  # for the response: within the sender's deadline
 MAX_REQUESTS = 5_000  # at once; further ones get 503
 
 REQUEST_LINE = re.compile(rb"POST /([0-9]{1,19})/([a-z-]{1,40}) HTTP/1\.[01]")
-LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*([0-9]{1,10})[ \t]*\r\n", re.IGNORECASE)
+LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*([^\r]*)", re.IGNORECASE)
 BEARER = re.compile(rb"\r\nAuthorization:[ \t]*Bearer ([0-9A-Za-z]{1,200})[ \t]*\r\n", re.IGNORECASE)
 
 
@@ -100,7 +101,11 @@ class StreamGateway:
         self.requests.add(task)
         try:
             writer.write(response_bytes(await self.respond(reader)))
-            await writer.drain()
+            try:
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await writer.drain()
+            except TimeoutError:
+                writer.transport.abort()
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ValueError):
             pass  # it ended, or is none of a sender
         except asyncio.CancelledError:  # the receiver ends
@@ -115,8 +120,8 @@ class StreamGateway:
         async with asyncio.timeout(READ_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
             line = REQUEST_LINE.match(head)
-            length = LENGTH.search(head)
-            if line is None or length is None or int(length[1]) > MAX_BODY_BYTES:
+            length = body_length(head)
+            if line is None or length > MAX_BODY_BYTES:
                 raise ValueError("not a request of a sender")
             number, action = int(line[1]), line[2].decode()
             bearer = BEARER.search(head)
@@ -124,7 +129,7 @@ class StreamGateway:
                 return UNAUTHORIZED
             if len(self.requests) > MAX_REQUESTS:
                 return BUSY
-            body = await reader.readexactly(int(length[1]))
+            body = await reader.readexactly(length)
         stream = self.streams.get(number)
         if stream is None and number in self.lost:
             return StreamReply(403, json.dumps({"error": self.lost[number]}).encode())
@@ -138,6 +143,14 @@ class StreamGateway:
         except Exception:  # of one request; the connection stays
             log.exception("A request of a sender to instance %s failed", number)
             return FAILED
+
+
+def body_length(head: bytes) -> int:
+    """Returns the bytes of the body. Raises ValueError if the head does not say it, or more than once."""
+    [length] = LENGTH.findall(head)
+    if not (length := length.strip(b" \t")).isdigit() or len(length) > 10:
+        raise ValueError("not a length")
+    return int(length)
 
 
 def response_bytes(reply: StreamReply) -> bytes:

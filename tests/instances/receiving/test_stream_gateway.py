@@ -32,12 +32,19 @@ NUMBER, OTHER = 1234567890, 1234567891
 class Echo:
     """Responds with what it gets."""
 
+    calls = 0
+
     async def call(self, action: str, body: bytes) -> StreamReply:
+        self.calls += 1
         if action == "fail":
             raise RuntimeError("broken")
         if action == "hang":
             await asyncio.sleep(3600)
         return StreamReply(200, action.encode() + b" " + body, "text/plain", 3 if action == "later" else None)
+
+
+ECHO = Echo()
+HEAD = f"POST /{NUMBER}/message HTTP/1.1\r\nAuthorization: Bearer {stream_token(NUMBER)}\r\n".encode()
 
 
 def link(gateway: StreamGateway, number: int = NUMBER) -> Link:
@@ -52,7 +59,8 @@ def send(link: Link, action: str, body: bytes = b"") -> Response:
 def run(work: Callable[[StreamGateway], Awaitable[None]]) -> None:
     async def main() -> None:
         gateway = StreamGateway()
-        await gateway.offer(NUMBER, Echo())
+        await gateway.offer(NUMBER, ECHO)
+        ECHO.calls = 0
         try:
             await work(gateway)
         finally:
@@ -142,6 +150,18 @@ def test_a_connection_that_fails_or_hangs_gets_a_response(monkeypatch: pytest.Mo
         b"POST /1/message HTTP/1.1\r\n\r\n",
         b"POST /1/message HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
         b"POST /../x HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+        HEAD + b"Content-Length: 4\r\n\r\nhal",
+        HEAD + b"Content-Length: 4\r\n",
+        HEAD + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nhalf!",
+        HEAD + b"Content-Length: 4\r\ncontent-length: 4\r\n\r\nhalf",
+        HEAD + b"Content-Length: 4, 4\r\n\r\nhalf",
+        HEAD + b"Content-Length: +4\r\n\r\nhalf",
+        HEAD + b"Content-Length: -1\r\n\r\nhalf",
+        HEAD + b"Content-Length: 0x4\r\n\r\nhalf",
+        HEAD + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\nhalf",
+        HEAD + b"Content-Length: 2097153\r\n\r\nhalf",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n0\r\n\r\n",
+        HEAD + b"X: " + b"x" * 20_000 + b"\r\nContent-Length: 4\r\n\r\nhalf",
         b"\x16\x03\x01" + b"x" * 100_000,
         b"",
     ],
@@ -154,7 +174,46 @@ def test_what_is_no_request_of_a_sender_is_closed(sent: bytes) -> None:
         writer.write_eof()
         assert await reader.read() == b""
         writer.close()
+        assert ECHO.calls == 0
         assert (await asyncio.to_thread(send, link(gateway), "message")).status == 200
+
+    run(work)
+
+
+@pytest.mark.parametrize("sent", [b"", HEAD, HEAD + b"Content-Length: 4\r\n\r\nhal"])
+def test_a_request_that_stays_unfinished_is_closed(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_gateway, "READ_SECONDS", 0.05)
+
+    async def work(gateway: StreamGateway) -> None:
+        host, _, port = gateway.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        assert await reader.read() == b""
+        writer.close()
+        assert ECHO.calls == 0
+        while gateway.requests:
+            await asyncio.sleep(0.01)
+
+    run(work)
+
+
+def test_a_sender_that_does_not_read_its_response_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_gateway, "WRITE_SECONDS", 0.05)
+
+    class Talker:
+        async def call(self, action: str, body: bytes) -> StreamReply:
+            return StreamReply(200, b"x" * 30_000_000)
+
+    async def work(gateway: StreamGateway) -> None:
+        await gateway.offer(NUMBER, Talker())
+        host, _, port = gateway.url.removeprefix("http://").partition(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(HEAD + b"Content-Length: 0\r\n\r\n")
+        while not gateway.requests:
+            await asyncio.sleep(0.01)
+        while gateway.requests:
+            await asyncio.sleep(0.01)
+        writer.close()
 
     run(work)
 
