@@ -107,11 +107,16 @@ def record_events(
 def storable(event: ReceivedEvent) -> ReceivedEvent:
     """Returns the event with U+FFFD for each character of its texts that cannot be stored."""
     changes: dict[str, Any] = {
-        each.name: UNSTORABLE.sub("\ufffd", value)
+        each.name: storable_text(value)
         for each in fields(event)
         if isinstance(value := getattr(event, each.name), str) and UNSTORABLE.search(value)
     }
     return replace(event, **changes) if changes else event
+
+
+def storable_text(text: str) -> str:
+    """Returns the text with U+FFFD for each character that cannot be stored."""
+    return UNSTORABLE.sub("\ufffd", text)
 
 
 def record_event(

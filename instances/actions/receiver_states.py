@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from instances.actions import events
 from instances.actions.channel_links import lose_link, lose_session
-from instances.actions.received import NO_FILES, ReceivedFiles, Recorded, record_events
+from instances.actions.received import NO_FILES, ReceivedFiles, Recorded, record_events, storable_text
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.received_events import ReceivedEvent
 
@@ -51,7 +51,7 @@ def record_batch(
     state = ReceiverState.objects.filter(pk=instance.pk, owner=owner, cursor=old_cursor)
     changes: dict[str, object] = {"refused": F("refused") + len(recorded.refused)} if recorded.refused else {}
     if recorded.refused:
-        changes["last_refusal"] = recorded.refused[-1][:MAX_ERROR]
+        changes["last_refusal"] = storable_text(recorded.refused[-1])[:MAX_ERROR]
     if reported:
         changes["received_at"] = now
     if not state.update(cursor=cursor, **connected(now), **changes):
@@ -103,6 +103,7 @@ def record_failure(
         NotOwner: nothing is recorded.
         Instance.DoesNotExist: the instance was deleted.
     """
+    error = storable_text(error)[:MAX_ERROR]
     if is_link_lost or is_session_taken:
         events.lock(instance)
         is_current = ChannelLink.objects.filter(instance=instance, changed_at=linked_at).exists()
@@ -116,7 +117,7 @@ def record_failure(
         stream_url="",
         failing_since=Coalesce(F("failing_since"), Value(now)),
         failures=failures,
-        error=error[:MAX_ERROR],
+        error=error,
         next_try_at=next_try_at,
         # Is the messenger away? The second check decides, a few seconds after the first.
         next_check_at=Case(

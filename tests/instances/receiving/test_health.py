@@ -176,3 +176,9 @@ def test_metrics_count_the_links_of_each_channel_by_state(client: Client, link: 
         (pushing.NAME, "lost"): 0,
         (pushing.NAME, "unconnected"): 0,
     }
+
+
+def test_a_reason_with_characters_that_cannot_be_stored_is_recorded(polled: Instance) -> None:
+    """Otherwise the failure would not be shown, and the connection would be tried again without a pause."""
+    fail(polled, "Bad response: \0\ud800")
+    assert ReceiverState.objects.get(instance=polled).error == "Bad response: \ufffd\ufffd"
