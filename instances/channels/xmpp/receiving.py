@@ -101,7 +101,7 @@ class Receiver:
     def __init__(self, link: Link, cursor: Cursor, stream: XmppStream) -> None:
         self.cursor, self.stream = cursor, stream
         self.session = Session(link, stream, cursor.rooms)
-        self.from_archive: set[str] = set()  # keys of messages that this connection has read there
+        self.from_archive: set[tuple[str, str]] = set()  # messages that this connection has read there
 
     async def batches(self) -> AsyncGenerator[Batch]:
         session = self.session
@@ -155,7 +155,7 @@ class Receiver:
         except Exception:
             log.exception("instance %s: a stanza was left out", self.session.link.number)
             return None
-        if isinstance(found.event, MessageReceived | MessageTyped) and found.event.key in self.from_archive:
+        if found.event is not None and identity_of(found.event) in self.from_archive:
             found.event = None  # it came while the archive was read
         return found
 
@@ -262,9 +262,7 @@ class Receiver:
         events = [each.event for each in found if each.event is not None]
         if len(self.from_archive) > MAX_KEYS:
             self.from_archive.clear()
-        self.from_archive.update(
-            event.key for event in events if isinstance(event, MessageReceived | MessageTyped)
-        )
+        self.from_archive.update(filter(None, map(identity_of, events)))
         return events
 
     def read_archived(self, archived: Archived, room: str = "") -> Found | None:
@@ -278,6 +276,16 @@ class Receiver:
         if found.sent:
             self.session.note_sent(found.sent, found.archive_id)
         return found
+
+
+def identity_of(event: ReceivedEvent) -> tuple[str, str] | None:
+    """Returns the chat and the key of a message; None for other events. Others may use the same key in their chats."""
+    match event:
+        case MessageReceived():
+            return event.chat_id or event.sender, event.key
+        case MessageTyped():
+            return event.chat_id, event.key
+    return None
 
 
 def a_minute_ago() -> str:
