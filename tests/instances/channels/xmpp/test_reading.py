@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from instances.channels.xmpp.reading import ENCRYPTED, Found, Invitation, Reader, Room
-from instances.channels.xmpp.xml import parse
+from instances.channels.xmpp.xml import element, parse
 from instances.models import Ack, MessageType
 from instances.received_events import (
     ChatViewed,
@@ -220,3 +222,53 @@ def test_others_cannot_say_when_a_message_was_written() -> None:
 
 def test_addresses_that_are_too_long_are_left_out() -> None:
     assert read(message("<body>hi</body>", sender=f"{'a' * 300}@example.org")).event is None
+
+
+MUC = "http://jabber.org/protocol/muc#user"
+TAGS = st.sampled_from([
+    "body", "subject", "error", "message", "{urn:xmpp:receipts}received", "{urn:xmpp:receipts}request",
+    "{urn:xmpp:chat-markers:0}displayed", "{urn:xmpp:reply:0}reply", "{urn:xmpp:fallback:0}fallback",
+    "{urn:xmpp:fallback:0}body", "{urn:xmpp:delay}delay", "{urn:xmpp:message-correct:0}replace",
+    "{urn:xmpp:sid:0}stanza-id", "{urn:xmpp:sid:0}origin-id", "{jabber:x:oob}x", "{jabber:x:oob}url",
+    "{http://jabber.org/protocol/geoloc}geoloc", "{http://jabber.org/protocol/geoloc}lat",
+    "{http://jabber.org/protocol/geoloc}lon", f"{{{MUC}}}x", f"{{{MUC}}}invite", "{jabber:x:conference}x",
+    "{urn:xmpp:carbons:2}sent", "{urn:xmpp:forward:0}forwarded", "{urn:xmpp:fasten:0}apply-to",
+    "{urn:xmpp:message-retract:1}retract", "{http://jabber.org/protocol/nick}nick",
+])  # fmt: skip
+TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        ["geo:1,1_0", "geo:-0,²", "١", "nan", "-", "http://[", "https://x/%00%ff", OWN, ROOM, f"{ROOM}/a"]
+    ),
+    st.sampled_from(
+        ["9" * 9, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2020", "urn:xmpp:reply:0"]
+    ),
+)
+NAMES = st.sampled_from(["from", "to", "type", "id", "by", "stamp", "jid", "for", "start", "end", "password"])
+ATTRIBUTES = st.dictionaries(NAMES, TEXTS, max_size=4)
+ELEMENTS = st.recursive(
+    st.builds(element, TAGS, ATTRIBUTES, TEXTS),
+    lambda inner: st.builds(
+        lambda tag, attributes, text, more: element(tag, attributes, text, *more),
+        TAGS, ATTRIBUTES, TEXTS, st.lists(inner, max_size=4),
+    ),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(["chat", "groupchat", "error", "normal", "headline", "x"]),
+    st.one_of(
+        st.sampled_from([f"{ANN}/x", ROOM, f"{ROOM}/Ann", f"{ROOM}/bot", OWN, f"{OWN}/x", "", "/", "@"]),
+        TEXTS,
+    ),
+    ATTRIBUTES,
+    st.lists(ELEMENTS, max_size=4),
+)
+def test_no_message_of_others_fails(kind: str, sender: str, more: dict[str, str], inner: list[Any]) -> None:
+    """One that fails would be left out, and its sender would wait for a response."""
+    rooms = {ROOM: Room(ROOM, "bot", was_entered=True)}
+    stanza = element("message", {**more, "type": kind, "from": sender}, "", *inner)
+    Reader(OWN, rooms).read(stanza)
+    Reader(OWN, rooms).read_of_room(ROOM, stanza, "s1", more.get("stamp", ""))

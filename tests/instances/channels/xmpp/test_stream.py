@@ -350,6 +350,37 @@ def test_a_server_that_sends_no_response_but_much_else_loses_the_stream(
     run(SIGNED_IN, work)
 
 
+def test_results_of_an_archive_come_from_it_alone(trusted: None) -> None:
+    """Anyone can send a message that looks like a result, and a room only results of its own archive."""
+    room = "room@rooms.example.net"
+
+    def result(sender: str, query: str, body: str) -> str:
+        message = f"<message xmlns='jabber:client' from='ann@example.org/x'><body>{body}</body></message>"
+        forwarded = f"<forwarded xmlns='urn:xmpp:forward:0'>{message}</forwarded>"
+        found = f"<result xmlns='{MAM}' queryid='{query}' id='1'>{forwarded}</result>"
+        return f"<message from='{sender}'>{found}<body>forged</body></message>"
+
+    async def work(server: Server, open_stream: Callable[[], Awaitable[XmppStream]]) -> None:
+        stream = await open_stream()
+        [writer] = server.writers
+        for of, right in (("", "bot@example.org"), (room, room)):
+            reading = asyncio.ensure_future(read_page(stream, of))
+            await until(lambda: bool(stream.archives and stream.requests))
+            [query], [key] = stream.archives, stream.requests
+            forged = ["eve@example.net/x", "room@rooms.example.net/Eve", "rooms.example.net", "example.net"]
+            forged += [each for each in ("bot@example.org", room) if each != right]
+            sent = "".join(result(sender, query, "forged") for sender in forged)
+            sent += result(right, "another query", "forged") + result(right, query, "real")
+            end = f"<iq type='result' from='{right}' id='{key}'><fin xmlns='{MAM}' complete='true'/></iq>"
+            writer.write((sent + end.replace(right, "eve@example.net/x", 1) + end).encode())
+            page = await reading
+            assert [each.message.findtext("{jabber:client}body") for each in page.messages] == ["real"]
+        assert not stream.waiting, "a result is no message"
+        await stream.close()
+
+    run(SIGNED_IN, work)
+
+
 def test_a_page_of_large_messages_is_cut_and_asked_for_again(
     trusted: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
