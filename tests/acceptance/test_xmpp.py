@@ -1,7 +1,7 @@
 """A person writes at a real XMPP server, and the bot behind the webhook answers over the wire contract.
 
-All three ticks come as hooks, files go both ways, both talk in a room, what is typed in another client arrives, server
-and product are killed, another client takes the session over, and the password is changed.
+All three ticks come as hooks, and a reaction, files go both ways, both talk in a room, what is typed in another client
+arrives, server and product are killed, another client takes the session over, and the password is changed.
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ def the_bot_answers_with_all_ticks(bot: Bot, ann: Client, own: str, chat_id: str
     wait_for(lambda: bot.acks(sent)[-1:] == ["viewed"], "the marker")
     assert bot.acks(sent) == ["sent", "delivered", "viewed"]
 
+    ann.react(reply, "\U0001f44d")
+    ann.react(reply)
+    assert bot.wait_for_message("\U0001f44d")["quotedMsgId"] == sent
+
     bot.call("typing", chatId=chat_id)
     wait_for(lambda: (own, "composing") in ann.typing, "the chat state")
     return reply.sender.partition("/")[2]
@@ -102,7 +106,7 @@ def what_another_client_writes_is_the_accounts_own(
         ann.write(account.jid, "for both")
         assert laptop.wait_for("for both")
         bot.wait_for_message("for both")
-    assert bot.texts(chat_id) == ["hello", "for both"], "each once"
+    assert bot.texts(chat_id) == ["hello", "\U0001f44d", "for both"], "each once"
 
 
 def nothing_is_lost_by_a_kill_of_the_product(

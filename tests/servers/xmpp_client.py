@@ -254,6 +254,14 @@ class Client:
         reply["reply"]["id"] = message.id
         return self._send(reply)
 
+    def react(self, message: Received, *emoji: str) -> str:
+        """Show these reactions to a message; none removes those that are there."""
+        to = slixmpp.JID(message.sender)
+        reaction = self._message(to.bare, "", type=message.type)
+        self.stream.plugin["xep_0444"].set_reactions(reaction, message.id, emoji)
+        reaction.enable("store")
+        return self._send(reaction)
+
     def correct(self, to: str, id: str, body: str) -> str:
         message = self._message(to, body)
         message["replace"]["id"] = id

@@ -36,6 +36,7 @@ RECEIPTS, MARKERS, IDS = "urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "urn:xm
 REPLY, FALLBACK, REPLACE = "urn:xmpp:reply:0", "urn:xmpp:fallback:0", "urn:xmpp:message-correct:0"
 RETRACT, OLD_RETRACT, FASTEN = "urn:xmpp:message-retract:1", "urn:xmpp:message-retract:0", "urn:xmpp:fasten:0"
 OOB, GEOLOC, VCARD4 = "jabber:x:oob", "http://jabber.org/protocol/geoloc", "urn:ietf:params:xml:ns:vcard-4.0"
+REACTIONS, MAX_EMOJI = "urn:xmpp:reactions:0", 100  # characters of all reactions of a person to a message
 NICK, STICKERS = "http://jabber.org/protocol/nick", "urn:xmpp:stickers:0"
 MUC_USER, DIRECT_INVITE = "http://jabber.org/protocol/muc#user", "jabber:x:conference"
 ENCRYPTED_TAGS = tuple(
@@ -312,6 +313,8 @@ def said_in(message: Element) -> dict[str, Any] | None:
         or child(fastened, f"{{{OLD_RETRACT}}}retract") is not None
     ):
         return None
+    if (reactions := child(message, f"{{{REACTIONS}}}reactions")) is not None:
+        return reaction_in(reactions)
     quoted, body = quote_in(message)
     url = child_text(child(message, f"{{{OOB}}}x"), f"{{{OOB}}}url").strip()
     if body.startswith("aesgcm://") or url.startswith("aesgcm://"):
@@ -332,6 +335,13 @@ def said_in(message: Element) -> dict[str, Any] | None:
     if body.startswith("BEGIN:VCARD") or child(message, f"{{{VCARD4}}}vcard") is not None:
         return {"quoted": quoted, "type": MessageType.VCARD, "body": body}
     return {"quoted": quoted, "body": body}
+
+
+def reaction_in(reactions: Element) -> dict[str, Any] | None:
+    """Returns a person's reactions (XEP-0444) as a message that quotes the other; None if they were removed."""
+    found = reactions.iterfind(f"{{{REACTIONS}}}reaction")
+    emoji = "".join((each.text or "").strip() for each in found)[:MAX_EMOJI]
+    return {"quoted": reactions.get("id", ""), "body": emoji} if emoji else None
 
 
 def quote_in(message: Element) -> tuple[str, str]:

@@ -46,8 +46,8 @@ MUC, DISCO_INFO, DISCO_ITEMS = (
 )
 CARBONS, PING, VERSION = "urn:xmpp:carbons:2", "urn:xmpp:ping", "jabber:iq:version"
 FEATURES = (
-    DISCO_INFO, PING, "urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "urn:xmpp:reply:0", CARBONS, MUC,
-    "jabber:x:conference", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "jabber:x:oob",
+    DISCO_INFO, PING, "urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "urn:xmpp:reply:0", "urn:xmpp:reactions:0",
+    CARBONS, MUC, "jabber:x:conference", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "jabber:x:oob",
     "http://jabber.org/protocol/geoloc", "urn:xmpp:sid:0",
 )  # fmt: skip
 ENTRY_SECONDS = 15.0  # for a room to let the account in

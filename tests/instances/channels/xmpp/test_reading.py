@@ -97,6 +97,13 @@ def test_a_text() -> None:
             {"body": "yes", "quoted": "q1"},
         ),
         (
+            (
+                "<reactions xmlns='urn:xmpp:reactions:0' id='q1'><reaction>\U0001f44d</reaction><reaction>!</reaction>"
+                "</reactions><body>&gt; yes\n\U0001f44d!</body>"
+            ),
+            {"body": "\U0001f44d!", "quoted": "q1"},
+        ),
+        (
             "<body>new</body><replace xmlns='urn:xmpp:message-correct:0' id='old'/>",
             {"body": "new", "quoted": "old"},
         ),
@@ -106,7 +113,7 @@ def test_a_text() -> None:
         ),
         ("<body>aesgcm://x.example/file</body>", {"key": f"encrypted {ANN}", "body": ENCRYPTED}),
     ],
-    ids=["geo", "geoloc", "file", "file URL", "card", "reply", "correction", "OMEMO", "aesgcm"],
+    ids=["geo", "geoloc", "file", "file URL", "card", "reply", "reaction", "correction", "OMEMO", "aesgcm"],
 )
 def test_each_kind_of_message(inner: str, fields: dict[str, Any]) -> None:
     event = received(message(inner))
@@ -119,7 +126,8 @@ def test_each_kind_of_message(inner: str, fields: dict[str, Any]) -> None:
         "<composing xmlns='http://jabber.org/protocol/chatstates'/>",
         "<subject>only a subject</subject>",
         "<retract xmlns='urn:xmpp:message-retract:1' id='x'/><body>I deleted a message</body>",
-        "<reactions xmlns='urn:xmpp:reactions:0' id='x'><reaction>x</reaction></reactions>",
+        "<reactions xmlns='urn:xmpp:reactions:0' id='x'/>",
+        "<reactions xmlns='urn:xmpp:reactions:0' id='x'><reaction> </reaction></reactions><body>&gt; hi</body>",
     ],
 )
 def test_what_says_nothing_is_no_message(inner: str) -> None:
@@ -233,7 +241,8 @@ TAGS = st.sampled_from([
     "{http://jabber.org/protocol/geoloc}geoloc", "{http://jabber.org/protocol/geoloc}lat",
     "{http://jabber.org/protocol/geoloc}lon", f"{{{MUC}}}x", f"{{{MUC}}}invite", "{jabber:x:conference}x",
     "{urn:xmpp:carbons:2}sent", "{urn:xmpp:forward:0}forwarded", "{urn:xmpp:fasten:0}apply-to",
-    "{urn:xmpp:message-retract:1}retract", "{http://jabber.org/protocol/nick}nick",
+    "{urn:xmpp:message-retract:1}retract", "{urn:xmpp:reactions:0}reactions", "{urn:xmpp:reactions:0}reaction",
+    "{http://jabber.org/protocol/nick}nick",
 ])  # fmt: skip
 TEXTS = st.one_of(
     st.text(max_size=30),
