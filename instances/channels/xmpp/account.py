@@ -12,9 +12,10 @@ from instances.channels.receiving import LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp import jids
 from instances.channels.xmpp.archive import read_page
+from instances.channels.xmpp.errors import StanzaRefused
 from instances.channels.xmpp.servers import connect
 from instances.channels.xmpp.session import CARBONS, Session
-from instances.channels.xmpp.stream import MAM, StanzaRefused, XmppStream
+from instances.channels.xmpp.stream import MAM, XmppStream
 from instances.models import AccountStatus, Substatus
 from instances.received_events import StatusReported
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from instances import chat_ids
-from instances.channels.xmpp.stream import ARCHIVE_SECONDS, MAM, MESSAGE, StanzaRefused, XmppStream
+from instances.channels.xmpp.errors import StanzaRefused
+from instances.channels.xmpp.stream import ARCHIVE_SECONDS, MAM, MESSAGE, XmppStream
 from instances.channels.xmpp.xml import child, child_text, element
 
 PAGE = 100

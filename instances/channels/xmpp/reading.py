@@ -18,7 +18,8 @@ from xml.etree.ElementTree import Element
 
 from instances import chat_ids
 from instances.channels.xmpp import jids
-from instances.channels.xmpp.stream import MESSAGE, error_in, normal, sentence_of
+from instances.channels.xmpp.errors import error_in, sentence_of
+from instances.channels.xmpp.stream import MESSAGE, normal
 from instances.channels.xmpp.xml import CLIENT, child, child_text
 from instances.models import Ack, MessageType
 from instances.received_events import (

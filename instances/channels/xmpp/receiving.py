@@ -23,10 +23,11 @@ from xml.etree.ElementTree import Element
 from instances.channels.receiving import Batch, Network, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp.archive import Archived, read_after, read_last, read_page
+from instances.channels.xmpp.errors import NotSent, StanzaRefused
 from instances.channels.xmpp.reading import Found, Room, time_of
 from instances.channels.xmpp.servers import connect
 from instances.channels.xmpp.session import Session
-from instances.channels.xmpp.stream import MAM, MESSAGE, NotSent, StanzaRefused, XmppStream
+from instances.channels.xmpp.stream import MAM, MESSAGE, XmppStream
 from instances.channels.xmpp.xml import element
 from instances.models import AccountStatus, Substatus
 from instances.received_events import MessageReceived, MessageTyped, ReceivedEvent, StatusReported

@@ -20,21 +20,10 @@ from instances.channels.open_streams import StreamReply
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp import jids
+from instances.channels.xmpp.errors import STANZA_ERRORS, NotSent, StanzaRefused, error_in, sentence_of
 from instances.channels.xmpp.reading import MUC_USER, OWN_ID, Reader, Room
 from instances.channels.xmpp.sending import UPLOAD, is_header
-from instances.channels.xmpp.stream import (
-    IQ,
-    IQ_SECONDS,
-    MESSAGE,
-    PRESENCE,
-    STANZA_ERRORS,
-    NotSent,
-    StanzaRefused,
-    XmppStream,
-    error_in,
-    normal,
-    sentence_of,
-)
+from instances.channels.xmpp.stream import IQ, IQ_SECONDS, MESSAGE, PRESENCE, XmppStream, normal
 from instances.channels.xmpp.xml import BadXml, child, child_text, element, parse, shown, to_bytes
 
 log = logging.getLogger(__name__)

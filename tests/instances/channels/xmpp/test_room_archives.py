@@ -14,8 +14,9 @@ import pytest
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp import receiving
+from instances.channels.xmpp.errors import StanzaRefused
 from instances.channels.xmpp.receiving import Cursor, Receiver
-from instances.channels.xmpp.stream import PageResults, StanzaRefused, XmppStream
+from instances.channels.xmpp.stream import PageResults, XmppStream
 from instances.channels.xmpp.xml import parse
 from instances.received_events import MessageReceived
 

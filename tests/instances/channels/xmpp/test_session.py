@@ -13,9 +13,10 @@ import pytest
 from instances.channels.open_streams import StreamReply
 from instances.channels.requests import Link
 from instances.channels.xmpp import session as session_module
+from instances.channels.xmpp.errors import NotSent
 from instances.channels.xmpp.receiving import Cursor
 from instances.channels.xmpp.session import Session
-from instances.channels.xmpp.stream import MESSAGE, PRESENCE, NotSent, XmppStream
+from instances.channels.xmpp.stream import MESSAGE, PRESENCE, XmppStream
 from instances.channels.xmpp.xml import parse
 
 ROOM = "room@rooms.example.org"

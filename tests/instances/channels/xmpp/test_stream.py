@@ -12,8 +12,9 @@ import pytest
 from instances.channels.receiving import LinkLost, ReceiveFailed, SessionTaken
 from instances.channels.xmpp import stream as stream_module
 from instances.channels.xmpp.archive import read_page
+from instances.channels.xmpp.errors import NotSent, StanzaRefused
 from instances.channels.xmpp.sasl import Scram
-from instances.channels.xmpp.stream import MAM, NotSent, StanzaRefused, XmppStream
+from instances.channels.xmpp.stream import MAM, XmppStream
 from instances.channels.xmpp.xml import element
 from instances.receiving.network import LoopNetwork
 
