@@ -8,6 +8,7 @@ import random
 
 from instances.channels.receiving import LinkLost, Network, ReceiveFailed, SessionTaken
 from instances.channels.xmpp import jids
+from instances.channels.xmpp.opening import open_stream
 from instances.channels.xmpp.stream import XmppStream
 
 PORT = 5222
@@ -29,7 +30,7 @@ async def connect(
     failure = ReceiveFailed("The domain has no XMPP server.")
     for name, number in await servers_of(jids.domain(jid), host, port):
         try:
-            return await XmppStream.open(network, name, number, jid, password, resource)
+            return await open_stream(network, name, number, jid, password, resource)
         except (LinkLost, SessionTaken):
             raise
         except ReceiveFailed as error:

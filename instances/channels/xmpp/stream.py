@@ -1,29 +1,23 @@
-"""One stream to an XMPP server: TLS, sign-in, stream management (XEP-0198), requests, and the stanzas that come.
+"""One stream to an XMPP server: stream management (XEP-0198), requests, and the stanzas that come.
 
-It connects to the given server alone: it follows no redirect. What comes is bounded: a stanza by the parser, and
-all stanzas that wait by MAX_WAITING and MAX_WAITING_BYTES, after which the server has to wait.
+`opening.open_stream` opens it to the given server alone: it follows no redirect. What comes is bounded: a stanza by the
+parser, and all stanzas that wait by MAX_WAITING and MAX_WAITING_BYTES, after which the server has to wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import secrets
-import ssl
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, cast
 from xml.etree.ElementTree import Element
 
-from hooks.http import trusted_certificates
-from instances.channels.receiving import LinkLost, Network, ReceiveFailed
-from instances.channels.responses import words
-from instances.channels.xmpp import jids, sasl
-from instances.channels.xmpp.errors import LINK_LOST, NotSent, StanzaRefused, stream_failure
+from instances.channels.receiving import ReceiveFailed
+from instances.channels.xmpp import jids
+from instances.channels.xmpp.errors import NotSent, StanzaRefused, stream_failure
 from instances.channels.xmpp.xml import (
     CLIENT,
     STREAMS,
@@ -32,12 +26,10 @@ from instances.channels.xmpp.xml import (
     child,
     child_text,
     element,
-    escaped,
     memory_of,
     to_bytes,
 )
 
-STEP_SECONDS = 15.0  # for each response while the stream is opened
 IQ_SECONDS = 15.0
 QUIET_SECONDS = 60.0  # without anything from the server, it is asked whether it is there …
 PING_SECONDS = 20.0  # … and given up after so long
@@ -52,22 +44,10 @@ LOOPBACK = ("127.", "::1")  # how addresses begin to which a stream may stay wit
 MAX_UNSENT_BYTES = 1024 * 1024
 
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
-SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
-BIND = "urn:ietf:params:xml:ns:xmpp-bind"
-SESSION = "urn:ietf:params:xml:ns:xmpp-session"
 SM, LIMITS = "urn:xmpp:sm:3", "urn:xmpp:stream-limits:0"
 MAM = "urn:xmpp:mam:2"
 MESSAGE, PRESENCE, IQ = (f"{{{CLIENT}}}{name}" for name in ("message", "presence", "iq"))
 COUNTED = (MESSAGE, PRESENCE, IQ)
-
-
-@lru_cache(maxsize=2)
-def tls_context(certificates: str, *, is_verified: bool) -> ssl.SSLContext:
-    """Returns the context of all streams: one with Mozilla's certificates takes half a megabyte."""
-    context = ssl.create_default_context(cafile=certificates)
-    if not is_verified:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 @dataclass
@@ -93,7 +73,7 @@ class PageResults:
 
 
 class XmppStream(asyncio.Protocol):
-    """Open it by `XmppStream.open`, read stanzas with `take_all`, and close it in the end."""
+    """Open it by `opening.open_stream`, read stanzas with `take_all`, and close it in the end."""
 
     def __init__(self, jid: str) -> None:
         self.jid = jid  # bare; after the sign-in with the resource
@@ -122,31 +102,6 @@ class XmppStream(asyncio.Protocol):
         # up to the last that was recorded
         self.arrived = self.queued = self.taken = self.recorded = 0
 
-    # -- opening
-
-    @classmethod
-    async def open(
-        cls, network: Network, host: str, port: int, jid: str, password: str, resource: str
-    ) -> XmppStream:
-        """Connect to an address of the host, encrypt, sign in and bind the resource.
-
-        Raises:
-            LinkLost: the server does not accept the JID and the password.
-            ReceiveFailed: anything else.
-        """
-        stream = cls(jid)
-        _reader, writer = await network.connect(host, port, has_tls=False)
-        try:
-            stream.adopt(writer)
-            await stream.negotiate(password, resource)
-        except StanzaRefused as error:
-            stream.abort()
-            raise ReceiveFailed(str(error)) from None
-        except BaseException:
-            stream.abort()
-            raise
-        return stream
-
     def adopt(self, writer: asyncio.StreamWriter) -> None:
         """Read and write this connection from now on."""
         self.writer = writer  # it would close the connection when it is collected
@@ -155,121 +110,6 @@ class XmppStream(asyncio.Protocol):
         self.is_loopback = str(peer[0] if peer else "").startswith(LOOPBACK)
         transport.set_protocol(self)
         self.transport = transport
-
-    async def negotiate(self, password: str, resource: str) -> None:
-        await self.restart()
-        if child(self.features, f"{{{TLS}}}starttls") is not None:
-            await self.encrypt()
-        elif not self.is_loopback:
-            raise ReceiveFailed("The server does not offer an encrypted connection (STARTTLS).")
-        await self.sign_in(password)
-        await self.restart()
-        await self.bind(resource)
-        if child(self.features, f"{{{SM}}}sm") is not None:
-            self.write(element(f"{{{SM}}}enable"))
-            await self.step()  # if it refuses, `has_acks` stays False
-
-    async def restart(self) -> None:
-        """Begin a new stream on the connection, and read the server's features."""
-        self.parser = StanzaParser(lambda _: None, self.received)
-        opening = (
-            f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}' "
-            f"to='{escaped(self.domain)}' version='1.0'>"
-        )
-        self.send_bytes(opening.encode())
-        self.features = await self.step()
-        if self.features.tag != f"{{{STREAMS}}}features":
-            raise ReceiveFailed("The server does not respond as an XMPP server does.")
-
-    async def encrypt(self) -> None:
-        self.expects_tls = True
-        self.write(element(f"{{{TLS}}}starttls"))
-        if (await self.step()).tag != f"{{{TLS}}}proceed":
-            raise ReceiveFailed("The server refuses an encrypted connection.")
-        if self.failure is not None:
-            raise self.failure
-        transport, context = (
-            self.transport,
-            tls_context(trusted_certificates(), is_verified=not self.is_loopback),
-        )
-        if transport is None:
-            raise ReceiveFailed("The server has closed the connection.")
-        try:
-            async with asyncio.timeout(STEP_SECONDS):
-                encrypted = await self.loop.start_tls(transport, self, context, server_hostname=self.domain)
-        except ssl.SSLCertVerificationError as error:
-            raise ReceiveFailed(
-                f"The server's certificate is not valid for {self.domain}: {error.verify_message}."
-            ) from None
-        except (OSError, TimeoutError) as error:
-            raise ReceiveFailed(f"The encrypted connection could not be opened ({error}).") from None
-        if encrypted is None:
-            raise ReceiveFailed("The server has closed the connection.")
-        self.transport, self.is_encrypted, self.expects_tls = encrypted, True, False
-        await self.restart()
-
-    async def sign_in(self, password: str) -> None:
-        found = child(self.features, f"{{{SASL}}}mechanisms")
-        offered = (
-            [each.text or "" for each in found if each.tag.endswith("}mechanism")]
-            if found is not None
-            else []
-        )
-        mechanism, user = sasl.choose(offered), jids.local(self.own)
-        if not mechanism:
-            names = words(", ".join(offered)) or "none"
-            raise ReceiveFailed(f"The server offers no sign-in by password that is known here ({names}).")
-        try:
-            if mechanism == sasl.PLAIN and not self.is_encrypted:
-                raise sasl.SaslFailed("The server wants the password without encryption.")
-            if mechanism == sasl.PLAIN:
-                await self.authenticate(mechanism, sasl.plain(user, password))
-                return
-            scram = sasl.Scram(mechanism, user, password)
-            response = await self.authenticate(mechanism, scram.first())
-            if response.tag == f"{{{SASL}}}challenge":
-                self.write(
-                    element(f"{{{SASL}}}response", None, encoded(await scram.final(decoded(response))))
-                )
-                response = self.accepted(await self.step())
-            if response.tag == f"{{{SASL}}}challenge":  # some servers send their proof before the success
-                scram.check(decoded(response))
-                self.write(element(f"{{{SASL}}}response"))
-                self.accepted(await self.step())
-            else:
-                scram.check(decoded(response))
-        except sasl.SaslFailed as error:
-            raise ReceiveFailed(str(error)) from None
-
-    async def authenticate(self, mechanism: str, first: bytes) -> Element:
-        self.write(element(f"{{{SASL}}}auth", {"mechanism": mechanism}, encoded(first)))
-        return self.accepted(await self.step())
-
-    def accepted(self, response: Element) -> Element:
-        """Returns the response to a step of the sign-in. Raises LinkLost, ReceiveFailed."""
-        if response.tag in (f"{{{SASL}}}challenge", f"{{{SASL}}}success"):
-            return response
-        conditions = [each.tag.rpartition("}")[2] for each in response if not each.tag.endswith("}text")]
-        condition, said = "".join(conditions[:1]), words(child_text(response, f"{{{SASL}}}text"))
-        sentence = LINK_LOST.get(condition, "The server has refused the sign-in.").removesuffix(".")
-        sentence = f"{sentence} ({condition or 'no reason'}{': ' if said else ''}{said.removesuffix('.')})."
-        raise LinkLost(sentence) if condition in LINK_LOST else ReceiveFailed(sentence)
-
-    async def bind(self, resource: str) -> None:
-        wanted = element(f"{{{BIND}}}bind", None, "", element(f"{{{BIND}}}resource", None, resource))
-        bound = await self.iq("set", "", wanted)
-        self.jid = child_text(child(bound, f"{{{BIND}}}bind"), f"{{{BIND}}}jid") or self.jid
-        session = child(self.features, f"{{{SESSION}}}session")
-        if session is not None and child(session, f"{{{SESSION}}}optional") is None:
-            await self.iq("set", "", element(f"{{{SESSION}}}session"))
-
-    async def step(self) -> Element:
-        """Returns the next element of the server while the stream is opened."""
-        try:
-            async with asyncio.timeout(STEP_SECONDS):
-                return await self.take()
-        except TimeoutError:
-            raise ReceiveFailed(f"The server did not respond within {STEP_SECONDS:.0f} s.") from None
 
     # -- asyncio.Protocol
 
@@ -522,14 +362,3 @@ class XmppStream(asyncio.Protocol):
 def normal(jid: str) -> str:
     name = jids.resource(jid)
     return f"{jids.bare(jid)}/{name}" if name else jids.bare(jid)
-
-
-def encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode() or "="
-
-
-def decoded(found: Element) -> bytes:
-    try:
-        return base64.b64decode((found.text or "").strip(), validate=True)
-    except (ValueError, binascii.Error):
-        return b""

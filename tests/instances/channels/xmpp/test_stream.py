@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from instances.channels.receiving import LinkLost, ReceiveFailed, SessionTaken
+from instances.channels.xmpp import opening
 from instances.channels.xmpp import stream as stream_module
 from instances.channels.xmpp.archive import read_page
 from instances.channels.xmpp.errors import NotSent, StanzaRefused
@@ -85,7 +86,7 @@ def run(
         port = listening.sockets[0].getsockname()[1]
 
         async def open_stream() -> XmppStream:
-            return await XmppStream.open(network, "127.0.0.1", port, "bot@example.org", "a secret", "x")
+            return await opening.open_stream(network, "127.0.0.1", port, "bot@example.org", "a secret", "x")
 
         try:
             async with asyncio.timeout(30):
@@ -187,10 +188,10 @@ def test_what_is_no_server_is_named(answer: str, match: str) -> None:
 def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mechanism that needs no password, so that a script can let a stream in."""
 
-    async def sign_in(stream: XmppStream, password: str) -> None:
-        await stream.authenticate("TRUSTED", b"")
+    async def sign_in(steps: opening.Opening, password: str) -> None:
+        await steps.authenticate("TRUSTED", b"")
 
-    monkeypatch.setattr(XmppStream, "sign_in", sign_in)
+    monkeypatch.setattr(opening.Opening, "sign_in", sign_in)
 
 
 def test_stanzas_are_acknowledged_when_they_are_recorded(trusted: None) -> None:
