@@ -14,7 +14,8 @@ from instances.channels.xmpp import jids
 from instances.channels.xmpp.archive import read_page
 from instances.channels.xmpp.errors import StanzaRefused
 from instances.channels.xmpp.servers import connect
-from instances.channels.xmpp.session import CARBONS, Session
+from instances.channels.xmpp.services import Services
+from instances.channels.xmpp.session import CARBONS
 from instances.channels.xmpp.stream import MAM, XmppStream
 from instances.models import AccountStatus, Substatus
 from instances.received_events import StatusReported
@@ -108,10 +109,9 @@ async def check(values: Mapping[str, str], network: Network) -> Found:
 
 async def options_of(stream: XmppStream) -> dict[str, str]:
     """Returns what the link has to know of the server: where its archive begins, and what it does not offer."""
-    session = Session(Link(0, ""), stream, {})
-    features = await session.account_features()
-    await session.find_services()
-    services = session.services
+    services = Services(Link(0, ""), stream)
+    features = await services.find_features()
+    await services.find()
     lacks = {
         NO_ARCHIVE: MAM not in features,
         "No carbon copies: what you write in other clients is not shown.": CARBONS not in features,

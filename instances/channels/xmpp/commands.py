@@ -13,8 +13,8 @@ from instances.channels.responses import json_object, words
 from instances.channels.xmpp import jids
 from instances.channels.xmpp.archive import filled
 from instances.channels.xmpp.reading import DIRECT_INVITE, MARKERS
+from instances.channels.xmpp.rooms import MUC
 from instances.channels.xmpp.sending import HINTS, XML
-from instances.channels.xmpp.session import MUC
 from instances.channels.xmpp.xml import element, to_bytes
 from instances.commands import (
     AddParticipant,

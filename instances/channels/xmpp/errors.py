@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 from instances.channels.receiving import LinkLost, ReceiveFailed, SessionTaken
 from instances.channels.responses import words
-from instances.channels.xmpp.xml import CLIENT, child, child_text
+from instances.channels.xmpp.xml import CLIENT, child, child_text, element
 
 STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
 STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -78,6 +78,13 @@ def sentence_of(condition: str, said: str) -> str:
     """Returns a sentence for an error, with the other side's words."""
     known = SENTENCES.get(condition, "The other side refuses this.").removesuffix(".")
     return f"{known} ({condition}{': ' if said else ''}{said.removesuffix('.')})."
+
+
+def error_stanza(kind: str, condition: str, said: str = "") -> Element:
+    """Returns an error as a server would send it."""
+    text = [element(f"{{{STANZA_ERRORS}}}text", None, said)] if said else []
+    error = element("error", {"type": "cancel"}, "", element(f"{{{STANZA_ERRORS}}}{condition}"), *text)
+    return element(kind, {"type": "error"}, "", error)
 
 
 def stream_failure(error: Element) -> ReceiveFailed:

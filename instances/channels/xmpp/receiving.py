@@ -108,12 +108,12 @@ class Receiver:
         session = self.session
         try:
             await session.begin()
-            session.enter_again()
+            session.rooms.enter_again()
             if MAM in session.services.features:
                 async with contextlib.aclosing(self.read_archive()) as pages:
                     async for batch in pages:
                         yield batch
-            session.finding = session.start(session.find_services())
+            session.finding = session.start(session.services.find())
             is_back = StatusReported(AccountStatus.AUTHENTICATED, Substatus.NORMAL)
             yield Batch(str(self.cursor), [is_back], session)
             async with contextlib.aclosing(self.read_live()) as live:
@@ -141,7 +141,7 @@ class Receiver:
                 yield Batch(str(self.cursor), events)
             if loop.time() >= next_entry:
                 next_entry = loop.time() + ENTRY_SECONDS
-                session.enter_again()
+                session.rooms.enter_again()
 
     def handle(self, stanza: Element) -> Found | None:
         """Returns what a message means; handles the rest. What cannot be handled is left out: others must not wait."""
@@ -181,7 +181,7 @@ class Receiver:
 
     async def enter(self, room: str, password: str) -> None:
         try:
-            await self.session.enter(room, password=password)
+            await self.session.rooms.enter(room, password=password)
         except ReceiveFailed as error:
             log.info("An invitation to a room was not accepted: %s", error)
 

@@ -1,4 +1,4 @@
-"""One account while it is connected: enters its rooms, follows its archive, and sends what the gateway brings.
+"""One account while it is connected: responds to others, and sends what the gateway brings.
 
 It is the channel's OpenStream (channels/open_streams.py). Requests of senders are handled between the stanzas that
 come, in the same event loop.
@@ -12,7 +12,6 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -20,31 +19,29 @@ from instances.channels.open_streams import StreamReply
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp import jids
-from instances.channels.xmpp.errors import STANZA_ERRORS, NotSent, StanzaRefused, error_in, sentence_of
-from instances.channels.xmpp.reading import MUC_USER, OWN_ID, Reader, Room
+from instances.channels.xmpp.errors import (
+    STANZA_ERRORS,
+    NotSent,
+    StanzaRefused,
+    error_in,
+    error_stanza,
+    sentence_of,
+)
+from instances.channels.xmpp.reading import OWN_ID, Reader, Room
+from instances.channels.xmpp.rooms import MUC, Rooms
 from instances.channels.xmpp.sending import UPLOAD, is_header
-from instances.channels.xmpp.stream import IQ, IQ_SECONDS, MESSAGE, PRESENCE, XmppStream, normal
-from instances.channels.xmpp.xml import BadXml, child, child_text, element, parse, shown, to_bytes
+from instances.channels.xmpp.services import DISCO_INFO, Services
+from instances.channels.xmpp.stream import IQ, MESSAGE, PRESENCE, XmppStream, normal
+from instances.channels.xmpp.xml import BadXml, child, element, parse, shown, to_bytes
 
 log = logging.getLogger(__name__)
 
-MUC, DISCO_INFO, DISCO_ITEMS = (
-    "http://jabber.org/protocol/muc",
-    "http://jabber.org/protocol/disco#info",
-    "http://jabber.org/protocol/disco#items",
-)
-CARBONS, PING, VERSION = "urn:xmpp:carbons:2", "urn:xmpp:ping", "jabber:iq:version"
+CARBONS, PING = "urn:xmpp:carbons:2", "urn:xmpp:ping"
 FEATURES = (
     DISCO_INFO, PING, "urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "urn:xmpp:reply:0", "urn:xmpp:reactions:0",
     CARBONS, MUC, "jabber:x:conference", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "jabber:x:oob",
     "http://jabber.org/protocol/geoloc", "urn:xmpp:sid:0",
 )  # fmt: skip
-ENTRY_SECONDS = 15.0  # for a room to let the account in
-MAX_SERVICES, SERVICE_SECONDS = 20, 5.0  # of a server that are asked what they are
-MAX_ROOMS = 300
-MAX_NICK = 60  # characters of a nickname, with an underscore for each person who has the same
-# Errors of a room after which the account does not try to enter it again.
-FINAL = ("forbidden", "registration-required", "not-authorized", "item-not-found", "gone", "not-allowed")
 MAX_SENT = 1_000  # ids of sent messages that are remembered
 MAX_NEW_CONTACTS = 500  # subscriptions and invitations that are accepted while the account is connected
 REFLECTION_SECONDS = 5.0  # for a room to show a message to its sender
@@ -67,82 +64,28 @@ TOO_LONG = "the message is longer than the server accepts"
 NO_STORE = "The server has no file store (XEP-0363), so it takes no files."
 
 
-@dataclass
-class Services:
-    """What the server offers."""
-
-    features: frozenset[str] = frozenset()  # of the account itself
-    upload: str = ""  # the JID of the file store
-    upload_max: int = 0  # bytes; 0: it does not say
-    rooms: str = ""  # the JID of a service for rooms
-
-
 class Session:
     """`rooms` are those that the account is in, or enters again."""
 
     def __init__(self, link: Link, stream: XmppStream, rooms: dict[str, Room]) -> None:
-        self.link, self.stream, self.rooms = link, stream, rooms
+        self.link, self.stream = link, stream
         self.reader = Reader(stream.own, rooms)
-        self.services = Services(
-            upload=link.options.get("upload", ""),
-            upload_max=int(link.options.get("largest_file") or 0),
-            rooms=link.options.get("rooms", ""),
-        )
+        self.rooms = Rooms(stream, self.reader, rooms)
+        self.services = Services(link, stream)
         self.finding: asyncio.Task[None] | None = None  # of services
         # by id: the id by which others name it, once the server has it
         self.sent: OrderedDict[str, asyncio.Future[str]] = OrderedDict()
         self.new_contacts = 0
-        self.entering: dict[str, asyncio.Future[Element]] = {}  # rooms, until the own presence is there
         self.tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def nick(self) -> str:
-        return jids.local(self.stream.own) or "chat-api"
 
     # -- begin
 
     async def begin(self) -> None:
         """Become available: from now on, messages come. Raises ReceiveFailed."""
-        if CARBONS in await self.account_features():
+        if CARBONS in await self.services.find_features():
             with contextlib.suppress(StanzaRefused):
                 await self.stream.iq("set", "", element(f"{{{CARBONS}}}enable"))
         self.stream.send(element("presence"))
-
-    async def account_features(self) -> frozenset[str]:
-        """Returns the features of the server and of the account's own address there."""
-        found: set[str] = set()
-        for to in (self.stream.domain, self.stream.own):
-            with contextlib.suppress(StanzaRefused):
-                found |= await self.features_of(to)
-        self.services.features = frozenset(found)
-        return self.services.features
-
-    async def features_of(self, jid: str) -> set[str]:
-        """Returns the features of a JID. Raises StanzaRefused, ReceiveFailed."""
-        return features_in(await self.info_of(jid))
-
-    async def info_of(self, jid: str, *, seconds: float = IQ_SECONDS) -> Element | None:
-        response = await self.stream.iq("get", jid, element(f"{{{DISCO_INFO}}}query"), seconds=seconds)
-        return child(response, f"{{{DISCO_INFO}}}query")
-
-    async def find_services(self) -> None:
-        """Find the server's file store and its rooms, all its services at once: some may not respond."""
-        try:
-            response = await self.stream.iq("get", self.stream.domain, element(f"{{{DISCO_ITEMS}}}query"))
-        except (StanzaRefused, ReceiveFailed):
-            return
-        items = child(response, f"{{{DISCO_ITEMS}}}query")
-        names = [self.stream.domain, *(each.get("jid", "") for each in (items if items is not None else ()))]
-        await asyncio.gather(*(self.note_service(jid) for jid in dict.fromkeys(names[:MAX_SERVICES])))
-
-    async def note_service(self, jid: str) -> None:
-        with contextlib.suppress(StanzaRefused, ReceiveFailed):
-            info = await self.info_of(jid, seconds=SERVICE_SECONDS)
-            features = features_in(info)
-            if UPLOAD in features and not self.services.upload:
-                self.services.upload, self.services.upload_max = jid, max_size_in(info)
-            if MUC in features and not self.services.rooms and jid != self.stream.domain:
-                self.services.rooms = jid
 
     # -- what comes besides messages
 
@@ -178,11 +121,11 @@ class Session:
 
     def handle_presence(self, presence: Element) -> None:
         sender, kind = normal(presence.get("from", "")), presence.get("type", "")
-        room = self.rooms.get(jids.bare(sender))
+        room = self.rooms.by_jid.get(jids.bare(sender))
         if not jids.is_jid(sender):
             return
         if room is not None:
-            self.handle_occupant(room, jids.resource(sender), kind, presence)
+            self.rooms.handle_occupant(room, jids.resource(sender), kind, presence)
         elif kind == "subscribe" and jids.bare(sender) != self.stream.own and self.may_meet():
             to = jids.bare(sender)
             self.stream.send(element("presence", {"to": to, "type": "subscribed"}))
@@ -194,105 +137,6 @@ class Session:
         if self.new_contacts == MAX_NEW_CONTACTS + 1:
             log.warning("instance %s: further contacts are not accepted", self.link.number)
         return self.new_contacts <= MAX_NEW_CONTACTS
-
-    # -- rooms
-
-    def handle_occupant(self, room: Room, nick: str, kind: str, presence: Element) -> None:
-        user = child(presence, f"{{{MUC_USER}}}x")
-        codes = statuses_of(presence)
-        item = child(user, f"{{{MUC_USER}}}item")
-        is_self = "110" in codes or nick == room.nick
-        if kind == "error":
-            self.note_entry(room, presence)
-        elif kind == "unavailable":
-            room.people.pop(nick, None)
-            if is_self and "303" in codes and item is not None:
-                new = item.get("nick", "")
-                room.nick = new if jids.is_jid(f"{room.jid}/{new}") else room.nick
-            elif is_self:
-                room.is_entered = False
-                if codes & {"301", "307", "321", "322"} or child(user, f"{{{MUC_USER}}}destroy") is not None:
-                    self.forget(room)  # banned, removed, or the room is gone
-        elif kind == "":
-            if item is not None:
-                self.reader.learn_person(room, nick, item.get("jid", ""))
-            if is_self:
-                room.nick = nick
-                self.note_entry(room, presence)
-
-    def note_entry(self, room: Room, presence: Element) -> None:
-        """Note that the account is in the room, or why it is not."""
-        is_first = not room.is_entered
-        room.is_entered = presence.get("type") != "error"
-        room.was_entered = room.was_entered or room.is_entered
-        condition = "" if room.is_entered else error_in(presence)[0]
-        future = self.entering.get(room.jid)
-        if condition == "conflict" and len(room.nick) < MAX_NICK:
-            room.nick += "_"
-            self.stream.send(self.entry(room))
-        elif future is not None and not future.done():
-            future.set_result(presence)
-        elif condition in FINAL:
-            self.forget(room)
-        if room.is_entered and is_first and room.archive_id:
-            room.is_behind, room.read_at = True, 0.0
-
-    def forget(self, room: Room) -> None:
-        self.rooms.pop(room.jid, None)
-
-    async def enter(
-        self, jid: str, nick: str = "", password: str = "", *, may_create: bool = False
-    ) -> Element:
-        """Enter a room and returns the own presence there, or the error.
-
-        Servers create a room that is not there: it is left at once, unless `may_create`. Raises ReceiveFailed.
-        """
-        if (entering := self.entering.get(jid)) is not None:
-            return await asyncio.shield(entering)
-        room, is_new = self.rooms.get(jid), jid not in self.rooms
-        if room is None:
-            if len(self.rooms) >= MAX_ROOMS:
-                raise ReceiveFailed(f"The account is in {MAX_ROOMS} rooms already.")
-            room = self.rooms[jid] = Room(jid, nick or self.nick, password)
-        future: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
-        self.entering[jid] = future
-        try:
-            self.stream.send(self.entry(room))
-            async with asyncio.timeout(ENTRY_SECONDS):
-                presence = await asyncio.shield(future)
-        except (TimeoutError, NotSent, asyncio.CancelledError) as error:
-            future.cancel()
-            if is_new:
-                self.forget(room)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            raise ReceiveFailed("The room does not respond.") from None
-        finally:
-            self.entering.pop(jid, None)
-        if "201" in statuses_of(presence) and not may_create:
-            self.stream.send(element("presence", {"to": f"{jid}/{room.nick}", "type": "unavailable"}))
-            presence = error_stanza("presence", "item-not-found")
-        if presence.get("type") == "error" and (is_new or error_in(presence)[0] in FINAL):
-            self.forget(room)
-        return presence
-
-    def entry(self, room: Room) -> Element:
-        """Returns the presence that enters a room. Without an archive it asks for the messages since the last one."""
-        since = {"since": room.stamp} if room.stamp and not room.archive_id else {"maxstanzas": "0"}
-        password = [element(f"{{{MUC}}}password", None, room.password)] if room.password else []
-        history = element(f"{{{MUC}}}history", since)
-        return element(
-            "presence",
-            {"to": f"{room.jid}/{room.nick}"},
-            "",
-            element(f"{{{MUC}}}x", None, "", history, *password),
-        )
-
-    def enter_again(self) -> None:
-        """Enter the rooms that the account should be in, and is not. Raises NotSent."""
-        for room in self.rooms.values():
-            if not room.is_entered and room.jid not in self.entering:
-                self.stream.send(self.entry(room))
 
     # -- what was sent
 
@@ -360,8 +204,9 @@ class Session:
         key, to = stanza.get("id", ""), jids.bare(stanza.get("to", ""))
         is_group = stanza.get("type") == "groupchat"
         try:
-            if is_group and not (to in self.rooms and self.rooms[to].is_entered):
-                presence = await self.enter(to)
+            room = self.rooms.by_jid.get(to)
+            if is_group and not (room and room.is_entered):
+                presence = await self.rooms.enter(to)
                 if presence.get("type") == "error":
                     raise StanzaRefused(presence)
             if len(to_bytes(stanza)) > self.stream.max_bytes:
@@ -434,46 +279,15 @@ class Session:
     async def call_enter(self, presence: Element) -> StreamReply:
         """Enter the room of a presence."""
         to = normal(presence.get("to", ""))
-        found = await self.enter(jids.bare(to), jids.resource(to), may_create=True)
+        found = await self.rooms.enter(jids.bare(to), jids.resource(to), may_create=True)
         if found.get("type") == "error":
             return refusal(found)
         return reply_with(200, stanza=shown(found))
 
     def call_leave(self, presence: Element) -> StreamReply:
         """Leave the room of a presence."""
-        room = self.rooms.get(jids.bare(presence.get("to", "")))
+        room = self.rooms.by_jid.get(jids.bare(presence.get("to", "")))
         if room is not None:
             self.stream.send(element("presence", {"to": f"{room.jid}/{room.nick}", "type": "unavailable"}))
-            self.forget(room)
+            self.rooms.forget(room)
         return reply_with(200)
-
-
-def statuses_of(presence: Element) -> set[str]:
-    """Returns the codes by which a room describes a presence."""
-    user = child(presence, f"{{{MUC_USER}}}x")
-    return {
-        each.get("code", "") for each in (user if user is not None else ()) if each.tag.endswith("}status")
-    }
-
-
-def error_stanza(kind: str, condition: str, said: str = "") -> Element:
-    """Returns an error as a server would send it."""
-    text = [element(f"{{{STANZA_ERRORS}}}text", None, said)] if said else []
-    error = element("error", {"type": "cancel"}, "", element(f"{{{STANZA_ERRORS}}}{condition}"), *text)
-    return element(kind, {"type": "error"}, "", error)
-
-
-def features_in(info: Element | None) -> set[str]:
-    return {
-        each.get("var", "") for each in (info if info is not None else ()) if each.tag.endswith("}feature")
-    }
-
-
-def max_size_in(info: Element | None) -> int:
-    """Returns the largest file that a file store takes, in bytes; 0 if it does not say."""
-    for form in info if info is not None else ():
-        for each in form:
-            value = child_text(each, "{jabber:x:data}value")
-            if each.get("var") == "max-file-size" and value.isdecimal() and len(value) < 16:
-                return int(value)
-    return 0

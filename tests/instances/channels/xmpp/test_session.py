@@ -156,15 +156,15 @@ def test_a_room_is_entered_before_the_first_message_and_shows_it() -> None:
 @pytest.mark.parametrize(("condition", "stays"), [("forbidden", False), ("remote-server-timeout", True)])
 def test_a_room_that_does_not_let_in_is_kept_if_it_may_later(condition: str, stays: bool) -> None:
     async def work(session: Session, wire: Wire) -> None:
-        session.rooms.update(Cursor.parse(CURSOR, session.link).rooms)
-        session.enter_again()
+        session.rooms.by_jid.update(Cursor.parse(CURSOR, session.link).rooms)
+        session.rooms.enter_again()
         session.handle(presence(type="error", inner=error(condition)))
-        assert (ROOM in session.rooms) == stays
+        assert (ROOM in session.rooms.by_jid) == stays
         asked = call(session, message(ROOM, "groupchat"))
         await settle()
         session.handle(presence(type="error", inner=error(condition)))
         assert said(await asked)[0] == 422
-        assert (ROOM in session.rooms) == stays
+        assert (ROOM in session.rooms.by_jid) == stays
 
     run(work)
 
@@ -177,7 +177,7 @@ def test_a_nickname_that_another_has_is_changed() -> None:
         assert wire.sent[-1].get("to") == f"{ROOM}/bot_"
         session.handle(presence(nick="bot_"))
         assert said(await asked)[0] == 200
-        assert session.rooms[ROOM].nick == "bot_"
+        assert session.rooms.by_jid[ROOM].nick == "bot_"
 
     run(work)
 
@@ -191,7 +191,7 @@ def test_a_room_that_is_not_there_is_not_created_by_a_message() -> None:
             "<status code='201'/></x></presence>".encode()
         ))  # fmt: skip
         assert said(await asked)[0] == 422
-        assert (wire.sent[-1].get("type"), session.rooms) == ("unavailable", {})
+        assert (wire.sent[-1].get("type"), session.rooms.by_jid) == ("unavailable", {})
 
     run(work)
 
