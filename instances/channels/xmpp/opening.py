@@ -7,6 +7,7 @@ import base64
 import binascii
 import ssl
 from functools import lru_cache
+from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from hooks.http import trusted_certificates
@@ -24,29 +25,40 @@ BIND = "urn:ietf:params:xml:ns:xmpp-bind"
 SESSION = "urn:ietf:params:xml:ns:xmpp-session"
 
 
-@lru_cache(maxsize=2)
-def tls_context(certificates: str, *, is_verified: bool) -> ssl.SSLContext:
+class Server(NamedTuple):
+    """Where a server accepts streams. `has_direct_tls`: they begin with TLS (XEP-0368), not with STARTTLS."""
+
+    host: str
+    port: int
+    has_direct_tls: bool = False
+
+
+@lru_cache(maxsize=4)
+def tls_context(certificates: str, *, is_verified: bool, is_direct: bool) -> ssl.SSLContext:
     """Returns the context of all streams: one with Mozilla's certificates takes half a megabyte."""
     context = ssl.create_default_context(cafile=certificates)
+    if is_direct:
+        context.set_alpn_protocols(["xmpp-client"])  # one port may serve web pages and streams
     if not is_verified:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
-async def open_stream(
-    network: Network, host: str, port: int, jid: str, password: str, resource: str
-) -> XmppStream:
-    """Connect to an address of the host, encrypt, sign in and bind the resource.
+async def open_stream(network: Network, server: Server, jid: str, password: str, resource: str) -> XmppStream:
+    """Connect to an address of the server, encrypt, sign in and bind the resource.
 
     Raises:
         LinkLost: the server does not accept the JID and the password.
         ReceiveFailed: anything else.
     """
     stream = XmppStream(jid)
-    _reader, writer = await network.connect(host, port, has_tls=False)
+    # Its certificate is for the domain of the JID, not for the host: the handshake is a step of the opening.
+    _reader, writer = await network.connect(server.host, server.port, has_tls=False)
     try:
         stream.adopt(writer)
-        await Opening(stream).negotiate(password, resource)
+        steps = Opening(stream)
+        await (steps.begin_with_tls() if server.has_direct_tls else steps.begin())
+        await steps.negotiate(password, resource)
     except StanzaRefused as error:
         stream.abort()
         raise ReceiveFailed(str(error)) from None
@@ -62,12 +74,20 @@ class Opening:
     def __init__(self, stream: XmppStream) -> None:
         self.stream = stream
 
-    async def negotiate(self, password: str, resource: str) -> None:
+    async def begin_with_tls(self) -> None:
+        """Begin the stream on a port where the server expects a handshake first (XEP-0368)."""
+        await self.shake_hands(is_direct=True)
+        await self.restart()
+
+    async def begin(self) -> None:
+        """Begin the stream, and encrypt it if the server offers that."""
         await self.restart()
         if child(self.stream.features, f"{{{TLS}}}starttls") is not None:
             await self.encrypt()
         elif not self.stream.is_loopback:
             raise ReceiveFailed("The server does not offer an encrypted connection (STARTTLS).")
+
+    async def negotiate(self, password: str, resource: str) -> None:
         await self.sign_in(password)
         await self.restart()
         await self.bind(resource)
@@ -92,10 +112,17 @@ class Opening:
         self.stream.write(element(f"{{{TLS}}}starttls"))
         if (await self.step()).tag != f"{{{TLS}}}proceed":
             raise ReceiveFailed("The server refuses an encrypted connection.")
+        await self.shake_hands(is_direct=False)
+        await self.restart()
+
+    async def shake_hands(self, *, is_direct: bool) -> None:
+        """Encrypt the connection. The certificate has to be valid for the domain, except on this machine."""
         if self.stream.failure is not None:
             raise self.stream.failure
         transport = self.stream.transport
-        context = tls_context(trusted_certificates(), is_verified=not self.stream.is_loopback)
+        context = tls_context(
+            trusted_certificates(), is_verified=not self.stream.is_loopback, is_direct=is_direct
+        )
         if transport is None:
             raise ReceiveFailed("The server has closed the connection.")
         try:
@@ -112,7 +139,6 @@ class Opening:
         if encrypted is None:
             raise ReceiveFailed("The server has closed the connection.")
         self.stream.transport, self.stream.is_encrypted, self.stream.expects_tls = encrypted, True, False
-        await self.restart()
 
     async def sign_in(self, password: str) -> None:
         found = child(self.stream.features, f"{{{SASL}}}mechanisms")

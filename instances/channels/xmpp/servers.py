@@ -1,17 +1,19 @@
-"""Finds the server of a domain (SRV records, RFC 6120, section 3.2) and opens a stream to it."""
+"""Finds the servers of a domain (SRV records, RFC 6120, section 3.2, and XEP-0368) and opens a stream to one."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import random
+from typing import Any
 
 from instances.channels.receiving import LinkLost, Network, ReceiveFailed, SessionTaken
 from instances.channels.xmpp import jids
-from instances.channels.xmpp.opening import open_stream
+from instances.channels.xmpp.opening import Server, open_stream
 from instances.channels.xmpp.stream import XmppStream
 
 PORT = 5222
+DIRECT_TLS_PORTS = (5223, 443)  # at which a server that was entered expects a TLS handshake first
 SRV_SECONDS = 5.0
 MAX_SERVERS = 5  # of a domain that are tried
 
@@ -28,9 +30,9 @@ async def connect(
         ReceiveFailed: no server can be reached, or it refuses.
     """
     failure = ReceiveFailed("The domain has no XMPP server.")
-    for name, number in await servers_of(jids.domain(jid), host, port):
+    for server in await servers_of(jids.domain(jid), host, port):
         try:
-            return await open_stream(network, name, number, jid, password, resource)
+            return await open_stream(network, server, jid, password, resource)
         except (LinkLost, SessionTaken):
             raise
         except ReceiveFailed as error:
@@ -38,13 +40,14 @@ async def connect(
     raise failure
 
 
-async def servers_of(domain: str, host: str, port: str) -> list[tuple[str, int]]:
-    """Returns the servers to try, in order: host and port. Raises ReceiveFailed if the domain has none."""
+async def servers_of(domain: str, host: str, port: str) -> list[Server]:
+    """Returns the servers to try, in order. Raises ReceiveFailed if the domain has none."""
     if host or port:
-        return [(host or domain, int(port or PORT))]
+        number = int(port or PORT)
+        return [Server(host or domain, number, number in DIRECT_TLS_PORTS)]
     if is_local(domain):
-        return [(domain, PORT)]
-    return await look_up(domain) or [(domain, PORT)]
+        return [Server(domain, PORT)]
+    return await look_up(domain) or [Server(domain, PORT)]
 
 
 def is_local(domain: str) -> bool:
@@ -58,25 +61,43 @@ def is_local(domain: str) -> bool:
     return True
 
 
-async def look_up(domain: str) -> list[tuple[str, int]]:
+async def look_up(domain: str) -> list[Server]:
     """Returns what the domain's SRV records name; nothing if there are none, or if they cannot be found.
+
+    Servers with direct TLS and with STARTTLS are one list, by priority.
 
     Raises ReceiveFailed: the domain says that it has no server for clients.
     """
+    plain, direct = await asyncio.gather(
+        records_of(f"_xmpp-client._tcp.{domain}"), records_of(f"_xmpps-client._tcp.{domain}")
+    )
+    found = [(order_of(record), record, False) for record in plain]
+    found += [(order_of(record), record, True) for record in direct]
+    servers = [
+        Server(name, record.port, has_direct_tls)
+        for _, record, has_direct_tls in sorted(found, key=lambda each: each[0])
+        if (name := str(record.target).rstrip("."))
+    ]
+    if plain and not servers:
+        raise ReceiveFailed("The domain says that it has no XMPP server for clients.")
+    return servers[:MAX_SERVERS]
+
+
+async def records_of(name: str) -> list[Any]:
+    """Returns the SRV records of a name; none if they cannot be found."""
     import dns.asyncresolver
     import dns.exception
 
     try:
         async with asyncio.timeout(SRV_SECONDS + 1):
             found = await dns.asyncresolver.resolve(
-                f"_xmpp-client._tcp.{domain}", "SRV", lifetime=SRV_SECONDS, raise_on_no_answer=False
+                name, "SRV", lifetime=SRV_SECONDS, raise_on_no_answer=False
             )
     except (dns.exception.DNSException, OSError, TimeoutError, UnicodeError):
         return []
-    records = [
-        (record.priority, -random.random() * (record.weight + 1), str(record.target).rstrip("."), record.port)
-        for record in (found.rrset or ())
-    ]
-    if [name for _, _, name, _ in records] == [""]:
-        raise ReceiveFailed("The domain says that it has no XMPP server for clients.")
-    return [(name, port) for _, _, name, port in sorted(records) if name][:MAX_SERVERS]
+    return list(found.rrset or ())
+
+
+def order_of(record: Any) -> tuple[int, float]:
+    """Returns the place of a record: lower priorities first, among equal ones by chance, heavier ones more often."""
+    return record.priority, -random.random() * (record.weight + 1)

@@ -86,7 +86,9 @@ def run(
         port = listening.sockets[0].getsockname()[1]
 
         async def open_stream() -> XmppStream:
-            return await opening.open_stream(network, "127.0.0.1", port, "bot@example.org", "a secret", "x")
+            return await opening.open_stream(
+                network, opening.Server("127.0.0.1", port), "bot@example.org", "a secret", "x"
+            )
 
         try:
             async with asyncio.timeout(30):
