@@ -42,6 +42,11 @@ class StanzaRefused(Exception):
         self.condition, self.kind, self.said = error_in(stanza)
         super().__init__(sentence_of(self.condition, self.said))
 
+    @property
+    def is_temporary(self) -> bool:
+        """Returns whether the same request may succeed later."""
+        return self.kind == "wait" or self.condition == "internal-server-error"
+
 
 def error_in(stanza: Element) -> tuple[str, str, str]:
     """Returns the condition, the type and the text of a stanza's error."""

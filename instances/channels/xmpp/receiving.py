@@ -39,6 +39,7 @@ ENTRY_SECONDS = 60.0  # between two tries to enter a room that is not available
 # For a page of a room's archive. Live stanzas wait for it, and a room may be at any server.
 ROOM_SECONDS = 10.0
 ROOM_PAUSE = 600.0  # s between two tries to read an archive of a room that does not respond
+ARCHIVE_PAUSE = 600.0  # s until the account's archive is read again after a temporary error
 MAX_KEYS = 5_000  # of messages of archives that are remembered
 LOOK_BACK = 200  # messages of the archive in which sent ones are looked for
 RECEIPTS, HINTS = "urn:xmpp:receipts", "urn:xmpp:hints"
@@ -102,6 +103,8 @@ class Receiver:
     def __init__(self, link: Link, cursor: Cursor, stream: XmppStream) -> None:
         self.cursor, self.stream = cursor, stream
         self.session = Session(link, stream, cursor.rooms)
+        # When the archive is read again. Until then the cursor stays: what is missing is before the live messages.
+        self.archive_due: float | None = None
         self.from_archive: set[tuple[str, str]] = set()  # messages that this connection has read there
 
     async def batches(self) -> AsyncGenerator[Batch]:
@@ -123,10 +126,15 @@ class Receiver:
             session.end()
 
     async def read_live(self) -> AsyncGenerator[Batch]:
-        """Yields what comes, as long as the stream is open; between that, a page of the archive of a room."""
+        """Yields what comes, as long as the stream is open; between that, a page of the archive of a room.
+
+        Raises what ended the stream; ReceiveFailed if the account's archive has to be read again.
+        """
         loop, session = asyncio.get_running_loop(), self.session
         next_entry = loop.time() + ENTRY_SECONDS
         while True:
+            if self.archive_due is not None and loop.time() >= self.archive_due:
+                raise ReceiveFailed("The archive could not be read, and is read again.")
             room = self.room_to_read(loop.time())
             stanzas = (
                 await self.stream.take_all(AT_ONCE) if room is None else self.stream.take_waiting(AT_ONCE)
@@ -165,6 +173,8 @@ class Receiver:
         if found.sent:
             self.session.note_sent(found.sent, found.archive_id)
         room = self.cursor.rooms.get(found.sender)
+        if room is None and self.archive_due is not None:
+            return
         if room is None:
             own = self.session.reader.archive_id(message, self.stream.own)
             self.cursor.archive_id = own or self.cursor.archive_id
@@ -218,6 +228,8 @@ class Receiver:
                 self.accept_invitations(found)
         except StanzaRefused as error:
             log.warning("instance %s: the archive was not read: %s", self.session.link.number, error)
+            if error.is_temporary:
+                self.archive_due = asyncio.get_running_loop().time() + ARCHIVE_PAUSE
 
     def room_to_read(self, now: float) -> Room | None:
         """Returns the room whose archive has waited longest to be read."""
@@ -241,7 +253,10 @@ class Receiver:
             if error.condition == "item-not-found" and after and room.stamp:
                 room.archive_id = ""  # the archive does not know the id any more: it is read since the time
                 return None
-            room.is_behind = False
+            if error.is_temporary:
+                room.read_at = loop.time() + ROOM_PAUSE
+            else:
+                room.is_behind = False
             log.info("instance %s: the archive of a room was not read: %s", self.session.link.number, error)
             return None
         except ReceiveFailed as error:

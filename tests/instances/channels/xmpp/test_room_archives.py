@@ -187,12 +187,60 @@ def test_a_room_that_does_not_respond_keeps_its_cursor_and_the_connection(
     receive(answer, work)
 
 
-@pytest.mark.parametrize("condition", ["item-not-found", "forbidden"])
-def test_an_archive_that_refuses_is_not_asked_forever(condition: str) -> None:
-    error = f"<error type='cancel'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+def refusal(condition: str, kind: str = "cancel") -> StanzaRefused:
+    error = f"<error type='{kind}'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+    return StanzaRefused(parse(f"<iq type='error'>{error}</iq>".encode()))
+
+
+def test_an_archive_that_refuses_for_a_moment_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cursor stays before the messages that are missing."""
+    monkeypatch.setattr(receiving, "ROOM_PAUSE", 0.0)
+    failures = [refusal("resource-constraint", "wait"), refusal("internal-server-error")]
 
     def answer(of: str, after: str) -> tuple[list[str], bool]:
-        raise StanzaRefused(parse(f"<iq type='error'>{error}</iq>".encode()))
+        if failures:
+            raise failures.pop()
+        return [message(f"{ROOM}/Ann", "missed", "s2")], True
+
+    async def work(wire: Wire, bodies: list[str], receiver: Receiver) -> None:
+        wire.come(entered(ROOM), message(f"{ROOM}/Ann", "live", "s3"))
+        await wire.is_idle.wait()
+        assert bodies == ["live", "missed"]
+        assert wire.pages == [(ROOM, "s1")] * 3
+
+    receive(answer, work)
+
+
+@pytest.mark.parametrize("is_temporary", [True, False])
+def test_the_cursor_stays_while_the_accounts_archive_cannot_be_read(
+    is_temporary: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "ARCHIVE_PAUSE", 3600.0)
+
+    def answer(of: str, after: str) -> tuple[list[str], bool]:
+        raise refusal("internal-server-error" if is_temporary else "feature-not-implemented")
+
+    async def work(wire: Wire, bodies: list[str], receiver: Receiver) -> None:
+        assert [batch async for batch in receiver.read_archive()] == []
+        live = message("ann@example.org/phone", "hi", "8", type="chat").replace(
+            "by='ann@example.org'", f"by='{OWN}'"
+        )
+        wire.come(live)
+        await wire.is_idle.wait()
+        assert bodies == ["hi"]
+        assert receiver.cursor.archive_id == ("7" if is_temporary else "8")
+        if is_temporary:
+            receiver.archive_due = 0.0
+            with pytest.raises(ReceiveFailed, match="read again"):
+                await anext(receiver.read_live())
+
+    receive(answer, work)
+
+
+@pytest.mark.parametrize("condition", ["item-not-found", "forbidden"])
+def test_an_archive_that_refuses_is_not_asked_forever(condition: str) -> None:
+    def answer(of: str, after: str) -> tuple[list[str], bool]:
+        raise refusal(condition)
 
     async def work(wire: Wire, bodies: list[str], receiver: Receiver) -> None:
         wire.come(entered(ROOM))
