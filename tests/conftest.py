@@ -1,6 +1,5 @@
 """Fixtures of every test: a PostgreSQL for this run and, on request, the product as a process."""
 
-import functools
 import os
 import shutil
 import signal
@@ -23,7 +22,7 @@ from hooks.models import CountingStart
 from hooks.wakeups import notifier
 from instances.limits import login_throttle, rate_counters
 from tests import session_client  # noqa: F401 - changes the test client
-from tests.product import READY_SECONDS, Product, prepared_folder
+from tests.product import READY_SECONDS, Product
 from tests.servers.prosody import Prosody
 from tests.servers.synapse import Synapse
 from tests.sessions import remember_password
@@ -105,13 +104,12 @@ def django_db_setup(django_db_setup: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def prepared_products(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """New products start in a copy of one folder, which is created when it is first needed, once for a run."""
+    """New products and databases are copies of folders that are created when they are first needed, once for a run."""
     root = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
-    Product.prepared = functools.partial(prepared_folder, root)
+    Product.prepared_in = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "prepared"
+    Product.prepared_in.mkdir(exist_ok=True)
     yield
-    Product.prepared = None
+    Product.prepared_in = None
 
 
 @pytest.fixture(scope="session")

@@ -39,8 +39,8 @@ class Product:
     lines     all lines that it printed, oldest first
     """
 
-    # Returns a folder that the product was started in, see `prepared_folder`. tests/conftest.py sets it.
-    prepared: ClassVar[Callable[[], Path] | None] = None
+    # Where `prepared` keeps its folders, for all processes of the run. tests/conftest.py sets it.
+    prepared_in: ClassVar[Path | None] = None
 
     def __init__(
         self,
@@ -72,8 +72,8 @@ class Product:
         self.stop()
 
     def start(self) -> None:
-        if Product.prepared and self.is_copied and not was_started(self.data_dir):
-            copy_data(Product.prepared(), self.data_dir)
+        if Product.prepared_in and self.is_copied and not was_started(self.data_dir):
+            copy_data(prepared("product", first_start), self.data_dir)
         self.process = subprocess.Popen(
             [*self.python, "manage.py", "up"], cwd=ROOT, env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -169,16 +169,22 @@ def was_started(data_dir: Path) -> bool:
     return any((data_dir / name).exists() for name in ("pg", "secret_key", "secrets_key"))
 
 
-def prepared_folder(root: Path) -> Path:
-    """Returns a folder in `root` that the product was started in, and starts it if no process has done it yet."""
-    folder, new = root / "prepared", root / "being-prepared"
-    with open(root / "prepared.lock", "w") as lock:
+def first_start(data_dir: Path) -> None:
+    """Starts the product in a new folder, and stops it."""
+    product = Product(data_dir)
+    product.is_copied = False
+    with product:
+        pass
+
+
+def prepared(name: str, create: Callable[[Path], None]) -> Path:
+    """Returns the folder of this name, to be copied; it is created if no process of the run has done that yet."""
+    assert Product.prepared_in
+    folder, new = Product.prepared_in / name, Product.prepared_in / f"new-{name}"
+    with open(Product.prepared_in / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            first = Product(new)
-            first.is_copied = False
-            with first:
-                pass
+            create(new)
             new.rename(folder)
     return folder
 

@@ -19,7 +19,7 @@ from chatapi.runtime.postgres.data_folder import environment, make_socket_folder
 from chatapi.runtime.postgres.discovery import NAME, Server, socket_folder
 from chatapi.runtime.postgres.system_user import folder_with_owner, prefix
 from tests.hooks.dispatch.dispatching import Dispatch, wait_until
-from tests.product import manage, product_environment
+from tests.product import Product, copy_data, manage, prepared, product_environment
 
 STANDBY = "standby"  # the name by which the primary knows it
 
@@ -27,8 +27,12 @@ STANDBY = "standby"  # the name by which the primary knows it
 class Database:
     """A PostgreSQL server for the test, with the product's tables, that can be restarted."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_copied: bool = True) -> None:
+        """`is_copied`: its data is a copy of one that was created once for the run, and not created in the folder."""
+        is_copied = is_copied and Product.prepared_in is not None
         self.path = folder / "pg"
+        if is_copied:
+            copy_data(prepared("database", create_database), folder)
         self.start()
         self.url = url_of(self.path)
         self.environment = product_environment(
@@ -37,14 +41,20 @@ class Database:
             HOOKS_ALLOW_NETWORKS="127.0.0.0/8",
             SECRETS_KEY=",".join(settings.SECRETS_KEY),  # the dispatcher's; see Dispatch
         )
-        done = manage("migrate", environment=self.environment)
-        assert done.returncode == 0, done.stderr
+        if not is_copied:
+            done = manage("migrate", environment=self.environment)
+            assert done.returncode == 0, done.stderr
 
     def stop(self) -> None:
         postgres_server.stop(self.server)
 
     def start(self) -> None:
         self.server = postgres_server.start(self.path, thrown_away=True)
+
+
+def create_database(folder: Path) -> None:
+    """Creates a database with the product's tables, and stops it."""
+    Database(folder, is_copied=False).stop()
 
 
 class Pair(Database):

@@ -49,7 +49,7 @@ def fill(folder: Path) -> Path:
 def test_results_wait_while_the_disk_is_full(small_disk: Path, tmp_path: Path) -> None:
     """PostgreSQL refuses to extend a table, or ends with a PANIC when it cannot write its log, and is started again."""
     slow = Held()
-    database = Database(small_disk)
+    database = Database(small_disk, is_copied=False)  # the log of a copy is larger
     try:
         with Receiver(slow) as receiver, dispatcher_on(database, tmp_path) as dispatcher:
             # guaranteed: on a slow machine, what is held here takes longer than an attempt's deadline
