@@ -12,8 +12,9 @@ import pytest
 import requests
 
 from tests.doubles.waha import Session, Waha
+from tests.messengers.bot import answering_bot
 from tests.product import Product
-from tests.receiver import Received, Receiver
+from tests.receiver import Receiver
 
 ANN = "17680561234@c.us"
 PICTURE = b"\x89PNG\r\n" + bytes(range(256)) * 400
@@ -136,19 +137,10 @@ def test_a_person_writes_the_bot_answers_and_the_person_reads_it(
 ) -> None:
     heard = list[dict[str, Any]]()
 
-    def bot(received: Received) -> tuple[int, dict[str, str], bytes]:
-        """Answers each message of a person with a quote of it, before it responds to the hook."""
-        for message in received.json().get("messages", []):
-            heard.append(message)
-            if not message["fromMe"]:
-                linked.send(
-                    "sendMessage", chatId=message["chatId"], body=f"You said: {message['body']}"[:100],
-                    quotedMsgId=message["id"],
-                )  # fmt: skip
-        heard.extend(received.json().get("ack", []))
-        return 200, {}, b""
+    def send(method: str, **arguments: Any) -> None:
+        linked.send(method, **arguments)
 
-    with Receiver(bot) as receiver:
+    with Receiver(answering_bot(send, heard)) as receiver:
         linked = Linked(product, servers, receiver.url)
         session = linked.scan()
         question = session.write(ANN, "Is there tea? 🍵")

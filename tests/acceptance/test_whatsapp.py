@@ -13,10 +13,11 @@ import requests
 
 from tests.doubles.whatsapp_cloud import WhatsAppCloud
 from tests.hooks.dispatch import dispatching
+from tests.messengers.bot import answering_bot
 from tests.messengers.linked_instance import LinkedInstance
 from tests.messengers.whatsapp_cloud import BusinessNumber
 from tests.product import Product
-from tests.receiver import Received, Receiver
+from tests.receiver import Receiver
 
 ANN = "17680561234"
 wait_until = functools.partial(dispatching.wait_until, seconds=60)
@@ -58,20 +59,10 @@ def test_a_person_writes_the_bot_answers_and_the_person_reads_it(
     account, heard = BusinessNumber(whatsapp, people=1), list[dict[str, Any]]()
     number = account.number
 
-    def bot(received: Received) -> tuple[int, dict[str, str], bytes]:
-        """Answers each message of a person with a quote of it, before it responds to the hook."""
-        for message in received.json().get("messages", []):
-            heard.append(message)
-            if not message["fromMe"]:
-                linked.send(
-                    "sendMessage", chatId=message["chatId"], body=f"You said: {message['body']}"[:100],
-                    quotedMsgId=message["id"],
-                )  # fmt: skip
-        for ack in received.json().get("ack", []):
-            heard.append(ack)
-        return 200, {}, b""
+    def send(method: str, **arguments: Any) -> None:
+        linked.send(method, **arguments)
 
-    with Receiver(bot) as receiver:
+    with Receiver(answering_bot(send, heard)) as receiver:
         linked = Linked(product, account, receiver.url)
         question = number.write(ANN, body="Is there tea? 🍵")
         wait_until(lambda: number.received(ANN), "the bot's answer reaches the person")

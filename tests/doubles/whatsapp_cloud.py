@@ -21,14 +21,14 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import requests
 from werkzeug.datastructures import FileStorage
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from instances.channels.receiving import CallbackRequest
+from tests.doubles.web_server import ErrorResponse, WebServer
 
 Json = dict[str, Any]
 MEDIA_TYPES = ("image", "video", "audio", "document", "sticker")
@@ -244,7 +244,7 @@ class Number:
         return is_right
 
 
-class GraphError(Exception):
+class GraphError(ErrorResponse):
     """An error response of the Graph API."""
 
     def __init__(
@@ -253,34 +253,29 @@ class GraphError(Exception):
         super().__init__(details)
         self.code, self.details, self.subcode, self.status = code, details, subcode, status
 
+    def response(self) -> Response:
+        status, message = ERRORS.get(self.code, (400, f"(#{self.code}) Error"))
+        found: Json = {
+            "message": f"(#{self.code}) {message}",
+            "type": "OAuthException",
+            "code": self.code,
+            "error_data": {"messaging_product": "whatsapp", "details": self.details or message},
+            "fbtrace_id": "A-trace-id",
+        }
+        if self.subcode is not None:
+            found["error_subcode"] = self.subcode
+            found["message"] = self.details
+        return Response(json.dumps({"error": found}), self.status or status, content_type="application/json")
 
-class Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
 
-    def log(self, *_: Any) -> None:
-        pass
-
-
-class WhatsAppCloud:
+class WhatsAppCloud(WebServer):
     """The server, with all its numbers."""
 
     def __init__(self) -> None:
         self.numbers: dict[str, Number] = {}
         self.files: dict[str, Upload] = {}
         self.counter = itertools.count(1)
-        self.lock = threading.RLock()
-        self.requests: list[tuple[str, str]] = []  # methods and paths
-        self.server = make_server("127.0.0.1", 0, self.application, threaded=True, request_handler=Handler)
-        self.server.daemon_threads = True  # type: ignore[attr-defined]  # of ThreadingMixIn
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(threading.RLock())
 
     def add_number(self, **more: Any) -> Number:
         number = next(self.counter)
@@ -311,17 +306,7 @@ class WhatsAppCloud:
 
     # -- the Graph API
 
-    def application(self, environ: Json, start_response: Any) -> Any:
-        request = Request(environ)
-        try:
-            response = self.respond(request)
-        except GraphError as error:
-            response = error_response(error)
-        return response(environ, start_response)
-
     def respond(self, request: Request) -> Response:
-        with self.lock:
-            self.requests.append((request.method, request.path))
         if found := re.fullmatch(r"/files/(\d+)", request.path):
             return self.download(request, found[1])
         path = re.fullmatch(r"/v(\d+)\.0/([^/]+)(?:/([a-z_]+))?", request.path)
@@ -541,26 +526,11 @@ def ok(body: Json) -> Response:
     return Response(json.dumps(body), content_type="application/json")
 
 
-def error_response(error: GraphError) -> Response:
-    status, message = ERRORS.get(error.code, (400, f"(#{error.code}) Error"))
-    found: Json = {
-        "message": f"(#{error.code}) {message}",
-        "type": "OAuthException",
-        "code": error.code,
-        "error_data": {"messaging_product": "whatsapp", "details": error.details or message},
-        "fbtrace_id": "A-trace-id",
-    }
-    if error.subcode is not None:
-        found["error_subcode"] = error.subcode
-        found["message"] = error.details
-    return Response(json.dumps({"error": found}), error.status or status, content_type="application/json")
-
-
 def fault_response(fault: Fault) -> Response:
     if fault.body is not None:
         response = Response(fault.body, fault.status or 200, content_type="text/html")
     elif fault.code is not None:
-        response = error_response(GraphError(fault.code, f"Details of {fault.code}", status=fault.status))
+        response = GraphError(fault.code, f"Details of {fault.code}", status=fault.status).response()
     else:
         response = Response("", fault.status or 500)
     if fault.retry_after is not None:

@@ -11,7 +11,7 @@ import requests
 from tests.messengers.linked_instance import LinkedInstance
 from tests.messengers.service import Account
 from tests.product import Product
-from tests.receiver import Receiver
+from tests.receiver import Received, Receiver
 
 SECONDS = 120.0
 
@@ -74,6 +74,26 @@ class Bot(LinkedInstance):
             return next(fitting, None)
 
         return wait_for(found, f"the hook of {body or type}")
+
+
+def answering_bot(
+    send: Callable[..., object], heard: list[dict[str, Any]]
+) -> Callable[[Received], tuple[int, dict[str, str], bytes]]:
+    """Returns what responds to hooks: it quotes each message of a person in an answer before it responds, by `send`.
+
+    `heard` gets all messages and acks.
+    """
+
+    def respond(received: Received) -> tuple[int, dict[str, str], bytes]:
+        for message in received.json().get("messages", []):
+            heard.append(message)
+            if not message["fromMe"]:
+                body = f"You said: {message['body']}"[:100]
+                send("sendMessage", chatId=message["chatId"], body=body, quotedMsgId=message["id"])
+        heard.extend(received.json().get("ack", []))
+        return 200, {}, b""
+
+    return respond
 
 
 def wait_for(look: Callable[[], Any], what: str) -> Any:

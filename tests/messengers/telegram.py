@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from instances import chat_ids
 from tests.doubles.telegram import Bot, Telegram
+from tests.messengers.double_service import DoubleService
 
 # Of messages: the part that is there, and the product's word.
 TYPES = {"text": "chat", "photo": "image", "document": "document", "location": "location"}
@@ -63,18 +64,13 @@ class TelegramBot:
         return self.double.sent(self.bot, self.people[person])
 
 
-class TelegramService:
+class TelegramService(DoubleService[Telegram]):
     """Implements HttpService."""
 
     send_path, poll_path = "/sendMessage", "/getUpdates"
 
     def __init__(self) -> None:
-        self.double = Telegram()
-        self.seen_at = ""
-
-    @property
-    def url(self) -> str:
-        return self.double.url
+        super().__init__(Telegram())
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -82,10 +78,3 @@ class TelegramService:
 
     def add_account(self, people: int) -> TelegramBot:
         return TelegramBot(self.double, people)
-
-    def __enter__(self) -> Self:
-        self.double.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.double.__exit__(*exception)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from tests.doubles.waha import Session, Waha
 from tests.hooks.dispatch.dispatching import wait_until
+from tests.messengers.double_service import DoubleService
 
 TYPES = {
     "sendText": "chat",
@@ -94,19 +95,14 @@ class PersonalNumber:
             self.wait(self.session.acknowledge(message["key"], 3))
 
 
-class WahaService:
+class WahaService(DoubleService[Waha]):
     """Implements HttpService."""
 
     send_path, poll_path = "/api/sendText", ""
 
     def __init__(self) -> None:
-        self.double = Waha()
-        self.seen_at = ""
+        super().__init__(Waha())
         self.numbers = itertools.count(1)
-
-    @property
-    def url(self) -> str:
-        return self.double.url
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -114,10 +110,3 @@ class WahaService:
 
     def add_account(self, people: int) -> PersonalNumber:
         return PersonalNumber(self, next(self.numbers), people)
-
-    def __enter__(self) -> Self:
-        self.double.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.double.__exit__(*exception)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import requests
 
 from tests.doubles.whatsapp_cloud import Number, WhatsAppCloud
+from tests.messengers.double_service import DoubleService
 
 TRIES = 600  # of a callback, each after 0.1 s
 
@@ -89,18 +90,13 @@ def push_like_meta(number: Number, body: dict[str, Any]) -> None:
     raise AssertionError("the callback is never accepted")
 
 
-class WhatsAppService:
+class WhatsAppService(DoubleService[WhatsAppCloud]):
     """Implements HttpService."""
 
     send_path, poll_path = "/messages", ""
 
     def __init__(self) -> None:
-        self.double = WhatsAppCloud()
-        self.seen_at = ""
-
-    @property
-    def url(self) -> str:
-        return self.double.url
+        super().__init__(WhatsAppCloud())
 
     @property
     def settings(self) -> Mapping[str, str]:
@@ -108,10 +104,3 @@ class WhatsAppService:
 
     def add_account(self, people: int) -> BusinessNumber:
         return BusinessNumber(self.double, people)
-
-    def __enter__(self) -> Self:
-        self.double.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.double.__exit__(*exception)

@@ -6,15 +6,14 @@ import base64
 import binascii
 import json
 import re
-import threading
 import time
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
 
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from tests.doubles.waha.state import Counter, Fault, Json, Session
+from tests.doubles.web_server import ErrorResponse, WebServer
 
 FILES = ("sendImage", "sendFile", "sendVideo", "sendVoice")
 CHAT = re.compile(r"[0-9]+(-[0-9]+)?@(c\.us|g\.us|lid|newsletter)|status@broadcast")
@@ -24,22 +23,19 @@ PNG = base64.b64decode(
 )
 
 
-class WahaError(Exception):
+class WahaError(ErrorResponse):
     """An error response."""
 
     def __init__(self, code: int, message: str | list[str], more: Json | None = None) -> None:
         super().__init__(message)
         self.status, self.message, self.more = code, message, more
 
-
-class Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log(self, *_: Any) -> None:
-        pass
+    def response(self) -> Response:
+        body = self.more or {"statusCode": self.status, "message": self.message}
+        return Response(json.dumps(body), self.status, content_type="application/json")
 
 
-class Waha:
+class Waha(WebServer):
     """The server, with all its sessions. `scans` is the phone that scans each new code at once, if there is one."""
 
     def __init__(
@@ -49,19 +45,12 @@ class Waha:
         self.keys = {api_key}  # that are accepted
         self.sessions: dict[str, Session] = {}
         self.counter = Counter()
-        self.requests: list[tuple[str, str]] = []  # methods and paths
+        super().__init__(self.counter.lock)
         self.is_away = False  # it responds 503 to everything
-        self.server = make_server("127.0.0.1", 0, self.application, threaded=True, request_handler=Handler)
-        self.server.daemon_threads = True  # type: ignore[attr-defined]  # of ThreadingMixIn
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.redirects_to = ""  # the URL of another server, where it sends every request with 307
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
         for session in self.sessions.values():
             session.deliverer.stop()
 
@@ -81,19 +70,11 @@ class Waha:
 
     # -- HTTP
 
-    def application(self, environ: Json, start_response: Any) -> Any:
-        request = Request(environ)
-        try:
-            response = self.respond(request)
-        except WahaError as error:
-            response = error_response(error)
-        return response(environ, start_response)
-
     def respond(self, request: Request) -> Response:
         body = request.get_json(silent=True)
         path = [unquote(part) for part in request.path.strip("/").split("/")]
-        with self.counter.lock:
-            self.requests.append((request.method, request.path))
+        if self.redirects_to:
+            return Response("", 307, {"Location": self.redirects_to + request.full_path.removesuffix("?")})
         if self.is_away:
             raise WahaError(503, "Service Unavailable")
         if path == ["ping"]:
@@ -386,11 +367,6 @@ def ok(body: Any, status: int = 200) -> Response:
     return Response(json.dumps(body), status, content_type="application/json")
 
 
-def error_response(error: WahaError) -> Response:
-    body = error.more or {"statusCode": error.status, "message": error.message}
-    return Response(json.dumps(body), error.status, content_type="application/json")
-
-
 def fault_response(fault: Fault) -> Response:
     if fault.body is not None:
         response = Response(fault.body, fault.status, content_type="text/html")
@@ -399,7 +375,7 @@ def fault_response(fault: Fault) -> Response:
         body = {"statusCode": fault.status, "timestamp": "2026-01-01T00:00:00.000Z", "exception": exception}
         response = ok(body, fault.status)
     else:
-        response = error_response(WahaError(fault.status, fault.said))
+        response = WahaError(fault.status, fault.said).response()
     if fault.retry_after is not None:
         response.headers["Retry-After"] = str(fault.retry_after)
     return response
