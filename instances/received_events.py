@@ -107,6 +107,34 @@ class ChatMoved:
     messenger_chat_id: str
 
 
+# The chat ids of one person, who may have several: first the one that their messages have.
+Person = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupJoined:
+    """The account is in a group from now on: it was added, has joined it by a link, or has made it in an app.
+
+    `members` are all participants, each with whether they are an admin; empty if the messenger does not say.
+    """
+
+    chat_id: str
+    name: str = ""
+    members: tuple[tuple[Person, bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChanged:
+    """A group was changed by anyone, also by the account. Empty values are unchanged; what is known changes nothing."""
+
+    chat_id: str
+    name: str = ""
+    joined: tuple[Person, ...] = ()
+    left: tuple[Person, ...] = ()
+    promoted: tuple[Person, ...] = ()  # are admins now
+    demoted: tuple[Person, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class StatusReported:
     """The session's status. The values are those of actions.status.change_status; None leaves one unchanged.
@@ -162,6 +190,8 @@ ReceivedEvent = (
     | MessageFailed
     | ChatViewed
     | ChatMoved
+    | GroupJoined
+    | GroupChanged
     | StatusReported
     | CodeShown
     | SessionEnded

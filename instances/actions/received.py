@@ -13,6 +13,7 @@ from django.db import DataError
 from django.db.models import Q
 from django.utils import timezone
 
+from instances import chat_ids
 from instances.actions import events
 from instances.actions.bans import Banned
 from instances.actions.channel_links import (
@@ -21,6 +22,7 @@ from instances.actions.channel_links import (
     record_session_end,
     renew_credentials,
 )
+from instances.actions.chats.groups import record_group_change, record_joined_group
 from instances.actions.message_lookup import UnknownMessage, quote_of_messenger
 from instances.actions.messages import (
     MessageContent,
@@ -39,10 +41,13 @@ from instances.received_events import (
     ChatViewed,
     CodeShown,
     CredentialsRenewed,
+    GroupChanged,
+    GroupJoined,
     MessageAcked,
     MessageFailed,
     MessageReceived,
     MessageTyped,
+    Person,
     ReceivedEvent,
     SessionEnded,
     StatusReported,
@@ -147,6 +152,23 @@ def record_event(
             record_viewed(instance, event, is_patient=is_patient)
         case ChatMoved():
             record_moved_chat(instance, chat_id=event.old_chat_id, messenger_chat_id=event.messenger_chat_id)
+        case GroupJoined():
+            record_joined_group(
+                instance,
+                chat_id=chat_ids.of_chat(event.chat_id),
+                name=event.name,
+                members=[(valid_ids(person), is_admin) for person, is_admin in event.members],
+            )
+        case GroupChanged():
+            record_group_change(
+                instance,
+                group_id=chat_ids.of_chat(event.chat_id),
+                name=event.name,
+                joined=[valid_ids(person) for person in event.joined],
+                left=[valid_ids(person) for person in event.left],
+                promoted=[valid_ids(person) for person in event.promoted],
+                demoted=[valid_ids(person) for person in event.demoted],
+            )
         case StatusReported() | CodeShown() | SessionEnded() | AccountFound() if is_outdated(
             instance, event.time
         ):
@@ -161,6 +183,11 @@ def record_event(
             record_account(instance, own_chat_id=event.own_chat_id, name=event.name)
         case CredentialsRenewed():
             renew_credentials(instance, credentials=event.credentials)
+
+
+def valid_ids(person: Person) -> Person:
+    """Returns the person's chat ids in their usual form. Raises BadChatId."""
+    return tuple(chat_ids.of_phone(one) for one in person)
 
 
 def is_outdated(instance: Instance, time: datetime | None) -> bool:

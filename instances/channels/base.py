@@ -77,6 +77,10 @@ class Channel(Protocol):
     # Rates and requests at once that the messenger allows; it may still respond that one was exceeded (Wait).
     limits: Limits
 
+    # Whether the messenger itself decides who may change a group, so that what it has done is a fact. Otherwise the
+    # rules of actions.chats.groups apply when a command is recorded.
+    decides_on_groups: bool
+
     def link(self, instance: Instance) -> Link:
         """Returns who sends, with the credentials. At most one query; the sender calls it once per claim."""
         ...

@@ -19,6 +19,7 @@ class RemoteChannel:
     """
 
     cannot: Mapping[str, str]
+    decides_on_groups = True
 
     def link(self, instance: Instance) -> Link:
         """Returns the account with its credentials. One query. Raises UnreadableSecret."""

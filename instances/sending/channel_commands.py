@@ -1,7 +1,8 @@
 """Carries out commands through the instance's channel: immediately where that is possible, otherwise from the queue.
 
 A command is queued while the account is not authenticated, or while earlier commands are queued. The messenger
-carries it out first; then it is recorded. The rules (who is an admin, who is in a group) are in actions.chats.groups.
+carries it out first; then it is recorded. The rules (who is an admin, who is in a group) are in actions.chats.groups,
+unless the messenger has its own.
 A command that the rules or the messenger do not allow is refused, or dropped when it was queued.
 """
 
@@ -82,28 +83,51 @@ def perform(instance: Instance, command: Command) -> CommandResult:
             return create_group(instance, command)
         case JoinGroup():
             return join_group(instance, command)
-        case AddParticipant(group_id, member):
+        case AddParticipant(_, member):
             if not has_account(instance, member):
                 raise Denied(f"{member} does not use the messenger.")
             channel_of(instance).perform(instance, command)
-            groups.add_participant(instance, group_id=group_id, member=member)
-        case RemoveParticipant(group_id, member):
+            record_group_command(instance, command)
+        case RemoveParticipant() | SetAdmin():
             channel_of(instance).perform(instance, command)
-            groups.remove_participant(instance, group_id=group_id, member=member)
-        case SetAdmin(group_id, member, is_admin):
-            channel_of(instance).perform(instance, command)
-            groups.set_admin(instance, group_id=group_id, member=member, on=is_admin)
+            record_group_command(instance, command)
         case ReadChat(chat_id):
             channel_of(instance).perform(instance, command)
             chats.read_chat(instance, chat_id=chat_id)
         case LeaveGroup(group_id):
             groups.find_group(instance, group_id)
             channel_of(instance).perform(instance, command)
-            groups.leave_group(instance, group_id=group_id)
+            record_group_command(instance, command)
         case ShowActivity(chat_id, activity, seconds):
             channel_of(instance).perform(instance, command)
             chats.show_activity(instance, chat_id=chat_id, activity=activity, seconds=seconds)
     return CommandResult()
+
+
+def record_group_command(
+    instance: Instance, command: AddParticipant | RemoveParticipant | SetAdmin | LeaveGroup
+) -> None:
+    """Record what the messenger has done. It may have reported it before. Raises Denied by the rules of groups."""
+    is_fact, group_id = channel_of(instance).decides_on_groups, command.group_id
+    match command:
+        case AddParticipant(_, member) if is_fact:
+            groups.record_group_change(instance, group_id=group_id, joined=[(member,)])
+        case RemoveParticipant(_, member) if is_fact:
+            groups.record_group_change(instance, group_id=group_id, left=[(member,)])
+        case SetAdmin(_, member, True) if is_fact:
+            groups.record_group_change(instance, group_id=group_id, promoted=[(member,)])
+        case SetAdmin(_, member, False) if is_fact:
+            groups.record_group_change(instance, group_id=group_id, demoted=[(member,)])
+        case LeaveGroup() if is_fact:
+            groups.record_group_change(instance, group_id=group_id, left=[(instance.own_chat_id,)])
+        case AddParticipant(_, member):
+            groups.add_participant(instance, group_id=group_id, member=member)
+        case RemoveParticipant(_, member):
+            groups.remove_participant(instance, group_id=group_id, member=member)
+        case SetAdmin(_, member, is_admin):
+            groups.set_admin(instance, group_id=group_id, member=member, on=is_admin)
+        case LeaveGroup():
+            groups.leave_group(instance, group_id=group_id)
 
 
 def create_group(instance: Instance, command: CreateGroup) -> CommandResult:
@@ -133,7 +157,13 @@ def create_and_record_group(instance: Instance, command: CreateGroup) -> tuple[C
     """
     chat_id = reported_group(instance, command).chat_id
     with transaction.atomic():
-        group = groups.create_group(instance, chat_id=chat_id, name=command.name, members=command.members)
+        group = groups.create_group(
+            instance,
+            chat_id=chat_id,
+            name=command.name,
+            members=command.members,
+            may_be_known=channel_of(instance).decides_on_groups,
+        )
         if command.first_message:
             try:
                 send_message(instance, chat_id=chat_id, body=command.first_message)

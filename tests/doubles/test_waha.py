@@ -20,7 +20,8 @@ from instances.channels.requests import Link, MessageToSend, Request
 from instances.channels.waha.channel import WahaChannel
 from tests.doubles.waha import ENGINES, Fault, Session, Waha
 
-ANN, GROUP = "17680561234@c.us", "120363000000000001@g.us"
+ANN, BEN, LID = "17680561234@c.us", "4915112345678@c.us", "98765432101234@lid"
+GROUP = "120363000000000001@g.us"
 REQUIRED = {"participant": "", "mediaUrl": ""}
 PICTURE = base64.b64encode(b"\x89PNG\r\n").decode()
 CARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Ben\nTEL:+49151\nEND:VCARD"
@@ -161,9 +162,46 @@ def test_the_models_read_every_event(session: Session) -> None:
     assert read(session, models.WAHAWebhookMessageEdited, models.WAMessageEditedBody).body == "Grüße!"
     session.call(ANN)
     assert read(session, models.WAHAWebhookCallReceived, models.CallData).from_ == ANN
+    session.call(ANN, event="call.accepted")
+    assert read(session, models.WAHAWebhookCallAccepted, models.CallData).from_ == ANN
+    session.call(ANN, event="call.rejected")
+    assert read(session, models.WAHAWebhookCallRejected, models.CallData).from_ == ANN
+    session.revoke(first)
+    revoked = session.events[-1]["payload"]
+    models.WAMessageRevokedBody.model_validate({**revoked, "before": REQUIRED | revoked["before"]})
     for ack in (-1, 0, 1, 2, 3, 4):
         session.acknowledge("3EB0A1", ack)
         assert read(session, models.WAHAWebhookMessageAck, models.WAMessageAckBody).ack.value == ack
+
+
+def test_the_models_read_every_event_of_groups(session: Session) -> None:
+    session.join(GROUP, "Trip", {ANN: "admin", LID: "participant"}, {LID: BEN})
+    joined = read(session, models.WebhookGroupV2Join, models.GroupV2JoinEvent)
+    assert (joined.group.id, joined.group.subject) == (GROUP, "Trip")
+    assert [(one.id, one.pn, one.role.value) for one in joined.group.participants] == [
+        (ANN, ANN, "admin"),
+        (LID, BEN, "participant"),
+    ]
+    for type in ("join", "leave", "promote", "demote"):
+        session.change_participants(GROUP, type, BEN)
+        changed = read(session, models.WebhookGroupV2Participants, models.GroupV2ParticipantsEvent)
+        assert (changed.group.id, changed.type.value) == (GROUP, type)
+        assert [one.id for one in changed.participants] == [BEN]
+    session.rename(GROUP, "Holidays")
+    updated = read(session, models.WebhookGroupV2Update, models.GroupV2UpdateEvent)
+    assert updated.group == {"id": GROUP, "subject": "Holidays"}
+    session.leave(GROUP)
+    assert read(session, models.WebhookGroupV2Leave, models.GroupV2LeaveEvent).group.id == GROUP
+
+
+def test_what_a_client_changes_in_a_group_is_an_event(client: WahaClient, session: Session) -> None:
+    client.groups.create_group("default", {"name": "Trip", "participants": [{"id": ANN}]})
+    client.groups.add_participants("default", GROUP, {"participants": [{"id": BEN}]})
+    client.groups.promote_to_admin("default", GROUP, {"participants": [{"id": BEN}]})
+    client.groups.leave_group("default", GROUP)
+    assert [one["event"] for one in session.events] == [
+        "group.v2.join", "group.v2.participants", "group.v2.participants", "group.v2.leave",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("status", [each.value for each in models.Status])

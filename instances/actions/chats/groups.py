@@ -2,18 +2,26 @@
 
 `by_account` is True if the instance's account makes the change: it must be an admin of the group. False means that the
 messenger reports a change by another participant. The rules are here and not in a channel, so that queued commands
-are checked again when they are carried out.
+are checked again when they are carried out. They are not checked for what a messenger with rules of its own
+(channels.base.Channel.decides_on_groups) has done or reports: record_joined_group and record_group_change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids, payloads
 from instances.actions import events
-from instances.actions.chats.chats import Denied, add_participants, emit_chat_update, find_chat
+from instances.actions.chats.chats import (
+    Denied,
+    add_participants,
+    emit_chat_update,
+    find_chat,
+    without_participants,
+)
 from instances.models import Chat, Instance, Participant, new_invite_code
+from instances.received_events import Person
 
 GROUP_LIMIT = 256  # participants besides the account
 NAME_LIMIT = 100  # characters; *ours*
@@ -32,14 +40,20 @@ def create_group(
     members: Iterable[str],
     admins: Iterable[str] | None = None,
     image: str = "",
+    may_be_known: bool = False,
 ) -> Chat:
     """Record a new group of the account. The account is its admin, unless `admins` is given.
+
+    `may_be_known`: a chat with this id is this group, which the messenger has reported first.
 
     Raises:
         Taken: there is a chat with this id.
     """
     events.lock(instance)
-    if Chat.objects.filter(instance=instance, chat_id=chat_id).exists():
+    known = Chat.objects.filter(instance=instance, chat_id=chat_id).first()
+    if known is not None and may_be_known:
+        return record_joined_group(instance, chat_id=chat_id, name=name, image=image)
+    if known is not None:
         raise Taken(f"There is a chat {chat_id} already.")
     own = instance.own_chat_id
     admin_ids = {own} if admins is None else set(admins)
@@ -204,33 +218,105 @@ def join_group(
     A group that the account was in before keeps its chat. A group that it is in stays unchanged.
     """
     events.lock(instance)
+    group = Chat.objects.filter(instance=instance, chat_id=chat_id, left_at=None, removed_at=None).first()
+    if group is not None and not without_participants(group, [instance.own_chat_id]):
+        group.instance = instance
+        return group
+    people = [((member,), is_admin) for member, is_admin in members]
+    return record_joined_group(instance, chat_id=chat_id, name=name, image=image, members=people)
+
+
+@transaction.atomic
+def record_joined_group(
+    instance: Instance,
+    *,
+    chat_id: str,
+    name: str = "",
+    image: str = "",
+    members: Iterable[tuple[Person, bool]] = (),
+) -> Chat:
+    """Record that the account is in a group, with all its members and whether each is an admin.
+
+    Unlike join_group, it also changes a group that the account is in: the messenger reports a group with its members
+    before or after the account's command, whose response may name no members, is recorded.
+    """
+    events.lock(instance)
     own = instance.own_chat_id
     group = Chat.objects.filter(instance=instance, chat_id=chat_id).first()
     before = payloads.chat_dict(group) if group else None
     if group is None:
         group = Chat.objects.create(instance=instance, chat_id=chat_id, is_group=True)
     group.instance = instance
-    inside = {member for member, _ in payloads.members_of(group)}
-    if group.left_at is None and group.removed_at is None and own in inside:
-        return group
     group.name, group.image = name[:200] or group.name, image or group.image
     group.left_at = group.removed_at = None
     group.save(update_fields=["name", "image", "left_at", "removed_at"])
-    if members:
+    known = dict(payloads.members_of(group))
+    people = {recorded_id(person, known): is_admin for person, is_admin in members}
+    if people:
+        people.setdefault(own, False)
         Participant.objects.filter(chat=group).delete()
-        add_participants(
-            group,
-            [member for member, _ in members],
-            admins=[member for member, is_admin in members if is_admin],
-        )
-        inside = {member for member, _ in members}
-    if own not in inside:
+        add_participants(group, people, admins=[one for one, is_admin in people.items() if is_admin])
+    elif own not in known:
         add_participants(group, [own])
     if before is None:
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(group)))
     else:
         emit_chat_update(group, before)
     return group
+
+
+@transaction.atomic
+def record_group_change(
+    instance: Instance,
+    *,
+    group_id: str,
+    name: str = "",
+    joined: Iterable[Person] = (),
+    left: Iterable[Person] = (),
+    promoted: Iterable[Person] = (),
+    demoted: Iterable[Person] = (),
+) -> None:
+    """Record what the messenger reports of a group, with one hook; "" is an unchanged name.
+
+    What is recorded already changes nothing, so it may be reported again. A group that is not in the list of dialogs
+    is left out.
+    """
+    events.lock(instance)
+    try:
+        group = find_group(instance, group_id)
+    except Denied:
+        return
+    known = dict(payloads.members_of(group))
+    before = payloads.chat_dict(group, list(known.items()))
+    people, own = dict(known), instance.own_chat_id
+    for person in joined:
+        people.setdefault(recorded_id(person, people), False)
+        group.left_at = None if own in person else group.left_at
+    for admins, is_admin in ((promoted, True), (demoted, False)):
+        people |= {recorded_id(person, people): is_admin for person in admins}
+    for person in left:
+        people.pop(recorded_id(person, people), None)
+        group.left_at = group.left_at or timezone.now() if own in person else group.left_at
+    group.name = name[:200] or group.name
+    group.save(update_fields=["name", "left_at"])
+    change_participants(group, known, people)
+    emit_chat_update(group, before)
+
+
+def recorded_id(person: Person, known: Mapping[str, bool]) -> str:
+    """Returns the id by which the person is a participant; the first one if they are none."""
+    return next((one for one in person if one in known), person[0])
+
+
+def change_participants(group: Chat, known: Mapping[str, bool], wanted: Mapping[str, bool]) -> None:
+    """Change the participants from those that are `known`; both with whether each is an admin."""
+    participants = Participant.objects.filter(chat=group)
+    participants.filter(member__in=[one for one in known if one not in wanted]).delete()
+    for is_admin in (True, False):
+        changed = [one for one in known if known[one] != is_admin and wanted.get(one) == is_admin]
+        participants.filter(member__in=changed).update(is_admin=is_admin)
+    new = [one for one in wanted if one not in known]
+    add_participants(group, new, admins=[one for one in new if wanted[one]])
 
 
 def invite_link_of(group: Chat) -> str | None:

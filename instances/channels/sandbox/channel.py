@@ -64,6 +64,7 @@ class SandboxChannel:
     cannot: Mapping[str, str] = {}
 
     limits = Limits()
+    decides_on_groups = False
 
     def link(self, instance: Instance) -> Link:
         """Returns the number and chat id, with a token if there is a messenger that needs one. No query."""

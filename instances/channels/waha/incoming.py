@@ -1,4 +1,4 @@
-"""What an event of WAHA reports: messages, acks, reactions, calls, and the status of the session."""
+"""What an event of WAHA reports: messages, acks, reactions, calls, groups, and the status of the session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from instances.channels.contents import Content, text, time_of
-from instances.channels.waha import api, sessions, vcards
+from instances.channels.waha import api, group_events, sessions, vcards
 from instances.models import Ack, MessageType
 from instances.received_events import (
     Media,
@@ -42,6 +42,8 @@ def read(event: Object) -> Iterator[ReceivedEvent]:
             yield from read_ack(payload)
         case "call.received":
             yield from read_call(payload)
+        case "group.v2.join" | "group.v2.leave" | "group.v2.participants" | "group.v2.update":
+            yield from group_events.read(event, payload)
         case "session.status":
             yield from sessions.read_event(event, payload)
 
@@ -101,7 +103,10 @@ def read_ack(payload: Object) -> Iterator[ReceivedEvent]:
 
 
 def read_call(payload: Object) -> Iterator[ReceivedEvent]:
-    """Returns a missed call: nothing here can accept it."""
+    """Returns a call as a missed one: nothing here can accept it.
+
+    WAHA's `call.accepted` and `call.rejected` come later, or, by its engine and version, not for each call.
+    """
     caller, key = api.chat_id_of(payload.get("from")), text(payload.get("id"))
     if caller and key:
         yield MessageReceived(

@@ -21,6 +21,10 @@ EVENTS = (
     "message.ack",
     "message.ack.group",
     "call.received",
+    "group.v2.join",
+    "group.v2.leave",
+    "group.v2.participants",
+    "group.v2.update",
 )
 LOGGED_OUT = (
     "WhatsApp has logged the phone out, or the device was removed under Linked devices. Scan a new code."

@@ -17,6 +17,13 @@ from tests.doubles.web_server import ErrorResponse, WebServer
 
 FILES = ("sendImage", "sendFile", "sendVideo", "sendVoice")
 CHAT = re.compile(r"[0-9]+(-[0-9]+)?@(c\.us|g\.us|lid|newsletter)|status@broadcast")
+# Path below a group → the type of the event that it makes.
+GROUP_CHANGES = {
+    "participants/add": "join",
+    "participants/remove": "leave",
+    "admin/promote": "promote",
+    "admin/demote": "demote",
+}
 # One white pixel.
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mP8/x8AAwMCAO+ip1sAAAAASUVORK5CYII="
@@ -135,10 +142,20 @@ class Waha(WebServer):
                 return ok({"success": True})
             case ("POST", "groups"):
                 group = f"{120_363_000_000_000_100 + self.counter.next()}@g.us"
+                people = {one["id"]: "participant" for one in body["participants"]}
+                session.join(group, body["name"], {(session.me or {})["id"]: "superadmin"} | people)
                 return ok({"gid": {"_serialized": group}, "title": body["name"]}, 201)
             case ("POST", "groups", "join"):
                 return ok({"id": session.invite_codes.get(body["code"], session.group)}, 201)
-            case ("POST", "presence") | ("POST", "groups", *_):
+            case ("POST", "groups", group, *rest) if change := GROUP_CHANGES.get("/".join(rest)):
+                session.calls.append(("/".join(path[1:]), body))
+                session.change_participants(group, change, *(one["id"] for one in body["participants"]))
+                return ok({"success": True}, 201)
+            case ("POST", "groups", group, "leave"):
+                session.calls.append(("/".join(path[1:]), body))
+                session.leave(group)
+                return ok({"success": True}, 201)
+            case ("POST", "presence"):
                 session.calls.append(("/".join(path[1:]), body))
                 return ok({"success": True}, 201)
         raise WahaError(404, f"Cannot {method} {request.path}")

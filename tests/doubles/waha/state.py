@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -232,7 +233,8 @@ class Session:
         key = message["id"].split("_")[2]
         self.emit("message.revoked", {"after": None, "before": message, "revokedMessageId": key})
 
-    def call(self, caller: str, *, key: str = "") -> Json:
+    def call(self, caller: str, *, key: str = "", event: str = "call.received") -> Json:
+        """Call the account; `event` says what has become of a call."""
         payload = {
             "id": key or self.new_key("CALL"),
             "from": caller,
@@ -241,8 +243,63 @@ class Session:
             "isGroup": False,
             "_data": {},
         }
-        self.emit("call.received", payload)
+        self.emit(event, payload)
         return payload
+
+    # -- groups
+
+    @property
+    def group_time(self) -> int:
+        """The time in events of groups: only WEBJS knows when it was, in seconds."""
+        return self.seconds() if self.engine == "WEBJS" else self.milliseconds()
+
+    @staticmethod
+    def participant(person: str, role: str, numbers: Mapping[str, str]) -> Json:
+        """Returns a participant; `numbers` has the numbers of those who hide them, as far as WAHA knows them."""
+        return {
+            "id": person,
+            "pn": numbers.get(person, person if person.endswith("@c.us") else None),
+            "role": role,
+        }
+
+    def join(self, group: str, subject: str, people: Json, numbers: Mapping[str, str] | None = None) -> None:
+        """The account is in a group now; `people` has the role of each member."""
+        found = {
+            "id": group,
+            "subject": subject,
+            "description": "",
+            "membersCanAddNewMember": True,
+            "membersCanSendMessages": True,
+            "newMembersApprovalRequired": False,
+            "participants": [self.participant(*one, numbers or {}) for one in people.items()],
+        }
+        self.emit("group.v2.join", {"timestamp": self.group_time, "group": found, "_data": {}})
+
+    def leave(self, group: str) -> None:
+        """The account has left a group, or was removed."""
+        self.emit("group.v2.leave", {"timestamp": self.group_time, "group": {"id": group}, "_data": {}})
+
+    def rename(self, group: str, subject: str | None) -> None:
+        """Someone changes the name of a group; None: something else of it."""
+        found = {
+            "id": group,
+            **({"subject": subject} if subject is not None else {"description": "about us"}),
+        }
+        self.emit("group.v2.update", {"timestamp": self.group_time, "group": found, "_data": {}})
+
+    def change_participants(
+        self, group: str, type: str, *people: str, numbers: Mapping[str, str] | None = None
+    ) -> None:
+        """People join, leave, or are made admins or ordinary participants."""
+        role = {"leave": "left", "promote": "admin"}.get(type, "participant")
+        payload = {
+            "type": type,
+            "timestamp": self.group_time,
+            "group": {"id": group},
+            "participants": [self.participant(one, role, numbers or {}) for one in people],
+            "_data": {},
+        }
+        self.emit("group.v2.participants", payload)
 
     # -- events
 

@@ -59,6 +59,7 @@ class NotepadChannel:
     }
 
     limits = Limits()
+    decides_on_groups = False
 
     def __init__(self, pad: Pad) -> None:
         self.pad = pad

@@ -86,7 +86,8 @@ def test_a_session_at_ones_own_server(waha: Waha) -> None:
             "url": CALLBACK,
             "events": [
                 "session.status", "message.any", "message.reaction", "message.edited", "message.ack",
-                "message.ack.group", "call.received",
+                "message.ack.group", "call.received", "group.v2.join", "group.v2.leave",
+                "group.v2.participants", "group.v2.update",
             ],
             "hmac": {"key": found.credentials["hmac_key"]},
             "retries": {"policy": "exponential", "delaySeconds": 1, "attempts": 15},

@@ -1,0 +1,239 @@
+"""What WAHA reports of groups: each change is one chatUpdate hook, also one that the account has made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from hooks.models import Hook
+from instances.actions.settings import change_settings
+from instances.models import Chat, Instance, Participant
+from tests.doubles.waha import ENGINES, Session
+from tests.factories import InstanceFactory
+from tests.instances.channels.waha.messenger import WahaMessenger
+
+OWN, ANN, BEN = "15550001111@c.us", "17680561234@c.us", "4915112345678@c.us"
+HIDDEN = "98765432101234@lid"
+GROUP = "120363000000000001@g.us"
+MESSENGERS = {engine: WahaMessenger(engine) for engine in ENGINES}
+Post = Callable[..., Any]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=ENGINES)
+def messenger(request: pytest.FixtureRequest, settings: Any) -> WahaMessenger:
+    settings.WAHA_SERVERS = {}
+    return MESSENGERS[request.param]
+
+
+@pytest.fixture
+def instance(messenger: WahaMessenger) -> Instance:
+    found: Instance = InstanceFactory(
+        channel="waha", phone="15550001111", url="https://example.com/hook", token="secret"
+    )
+    messenger.by_instance.pop(found.number, None)
+    messenger.delivered.pop(found.number, None)
+    messenger.link(found)
+    change_settings(found, changes={"chatUpdateOn": True})
+    return found
+
+
+@pytest.fixture
+def session(messenger: WahaMessenger, instance: Instance) -> Session:
+    return messenger.session(instance)
+
+
+@pytest.fixture
+def group(messenger: WahaMessenger, instance: Instance, session: Session) -> Chat:
+    """A group of Ann, Ben and the account, which Ann has added."""
+    session.join(GROUP, "Trip", {ANN: "superadmin", BEN: "participant", OWN: "participant"})
+    messenger.deliver_new(instance)
+    return Chat.objects.get(chat_id=GROUP)
+
+
+@pytest.fixture
+def post(client: Client, instance: Instance) -> Post:
+    def call(method: str, **arguments: Any) -> Any:
+        url = f"/instance{instance.number}/{method}?token=secret"
+        response = client.post(url, arguments, content_type="application/json")
+        assert response.status_code == 200, response.content
+        return response.json()
+
+    return call
+
+
+def people() -> dict[str, bool]:
+    found = Participant.objects.filter(chat__chat_id=GROUP).order_by("id")
+    return dict(found.values_list("member", "is_admin"))
+
+
+def updates(instance: Instance) -> list[tuple[dict[str, Any] | None, dict[str, Any]]]:
+    bodies = Hook.objects.filter(endpoint=instance.pk, kind="chat").order_by("id")
+    found = [json.loads(bytes(body))["chatUpdate"] for body in bodies.values_list("body", flat=True)]
+    return [(change["old"], change["new"]) for [change] in found]
+
+
+def test_the_account_is_added_to_a_group(instance: Instance, group: Chat) -> None:
+    [(old, new)] = updates(instance)
+    assert old is None and (new["id"], new["name"]) == (GROUP, "Trip")
+    assert new["metadata"]["participants"] == [ANN, BEN, OWN] and new["metadata"]["admins"] == [ANN]
+
+
+@pytest.mark.parametrize(
+    ("type", "person", "expected"),
+    [
+        ("join", HIDDEN, {ANN: True, BEN: False, OWN: False, HIDDEN: False}),
+        ("leave", BEN, {ANN: True, OWN: False}),
+        ("leave", ANN, {BEN: False, OWN: False}),
+        ("promote", BEN, {ANN: True, BEN: True, OWN: False}),
+        ("promote", HIDDEN, {ANN: True, BEN: False, OWN: False, HIDDEN: True}),
+        ("demote", ANN, {ANN: False, BEN: False, OWN: False}),
+    ],
+)
+def test_people_come_and_go(
+    messenger: WahaMessenger,
+    instance: Instance,
+    session: Session,
+    group: Chat,
+    type: str,
+    person: str,
+    expected: dict[str, bool],
+) -> None:
+    session.change_participants(GROUP, type, person)
+    messenger.deliver_new(instance)
+    assert people() == expected
+    _, (old, new) = updates(instance)
+    assert old is not None and old["metadata"]["participants"] == [ANN, BEN, OWN]
+    assert new["metadata"]["participants"] == list(expected)
+    messenger.deliver(instance, session.events[-1])
+    assert people() == expected and len(updates(instance)) == 2, "WAHA sends an event again"
+
+
+def test_a_person_with_two_ids_is_one_participant(
+    messenger: WahaMessenger, instance: Instance, session: Session, group: Chat
+) -> None:
+    """The group knows Ben by his number; events name him by the id that hides it, and by the number."""
+    session.change_participants(GROUP, "promote", HIDDEN, numbers={HIDDEN: BEN})
+    messenger.deliver_new(instance)
+    assert people() == {ANN: True, BEN: True, OWN: False}
+    session.change_participants(GROUP, "leave", HIDDEN, numbers={HIDDEN: BEN})
+    messenger.deliver_new(instance)
+    assert people() == {ANN: True, OWN: False}
+
+
+def test_the_account_is_one_participant_if_the_group_hides_numbers(
+    messenger: WahaMessenger, instance: Instance, session: Session
+) -> None:
+    assert session.me is not None
+    session.me["lid"] = HIDDEN
+    session.join(GROUP, "Trip", {ANN: "admin", HIDDEN: "participant"})
+    messenger.deliver_new(instance)
+    assert people() == {ANN: True, OWN: False}
+
+
+def test_the_name_changes(
+    messenger: WahaMessenger, instance: Instance, session: Session, group: Chat
+) -> None:
+    for subject in ("Holidays", None, "Holidays"):
+        session.rename(GROUP, subject)
+    messenger.deliver_new(instance)
+    _, (old, new) = updates(instance)
+    assert old is not None and (old["name"], new["name"]) == ("Trip", "Holidays")
+
+
+def test_the_account_leaves_and_is_added_again(
+    messenger: WahaMessenger, instance: Instance, session: Session, group: Chat
+) -> None:
+    session.leave(GROUP)
+    messenger.deliver_new(instance)
+    group.refresh_from_db()
+    assert group.left_at is not None and people() == {ANN: True, BEN: False}
+    session.join(GROUP, "Trip", {ANN: "superadmin", OWN: "participant"})
+    messenger.deliver_new(instance)
+    group.refresh_from_db()
+    assert group.left_at is None and people() == {ANN: True, OWN: False}
+    assert len(updates(instance)) == 3
+
+
+def test_changes_of_a_group_that_has_no_chat_are_left_out(
+    messenger: WahaMessenger, instance: Instance, session: Session
+) -> None:
+    session.change_participants(GROUP, "join", ANN)
+    session.rename(GROUP, "Trip")
+    session.leave(GROUP)
+    messenger.deliver_new(instance)
+    assert not Chat.objects.exists()
+
+
+@pytest.mark.parametrize("is_reported_first", [False, True])
+def test_a_group_that_the_account_makes_is_one_chat(
+    messenger: WahaMessenger,
+    instance: Instance,
+    session: Session,
+    post: Post,
+    monkeypatch: pytest.MonkeyPatch,
+    is_reported_first: bool,
+) -> None:
+    """The event may be recorded before the response: then no second group is made."""
+    if is_reported_first:
+        deliver_during_calls(messenger, instance, monkeypatch)
+    made = post("group", groupName="Trip", phones=ANN.partition("@")[0], messageText="hello")
+    messenger.deliver_new(instance)
+    assert made["created"] is True and made["chatId"] == Chat.objects.get().chat_id
+    assert [one["event"] for one in session.events].count("group.v2.join") == 1
+    new = updates(instance)[-1][1]
+    assert (new["name"], new["metadata"]["participants"], new["metadata"]["admins"]) == (
+        "Trip",
+        [OWN, ANN],
+        [OWN],
+    )
+
+
+@pytest.mark.parametrize("is_reported_first", [False, True])
+def test_what_the_account_changes_is_recorded_once(
+    messenger: WahaMessenger,
+    instance: Instance,
+    group: Chat,
+    post: Post,
+    monkeypatch: pytest.MonkeyPatch,
+    is_reported_first: bool,
+) -> None:
+    """WhatsApp decides whether it may: the product may not know that the account is an admin."""
+    if is_reported_first:
+        deliver_during_calls(messenger, instance, monkeypatch)
+    person = {"groupId": GROUP, "participantChatId": BEN}
+    for method, key, expected in (
+        ("promoteGroupParticipant", "promote", {ANN: True, BEN: True, OWN: False}),
+        ("demoteGroupParticipant", "demote", {ANN: True, BEN: False, OWN: False}),
+        ("removeGroupParticipant", "remove", {ANN: True, OWN: False}),
+        ("addGroupParticipant", "add", {ANN: True, OWN: False, BEN: False}),
+    ):
+        before = len(updates(instance))
+        assert post(method, **person)[key] is True, method
+        messenger.deliver_new(instance)
+        assert people() == expected, method
+        assert len(updates(instance)) == before + 1, method
+    post("leaveGroup", chatId=GROUP)
+    messenger.deliver_new(instance)
+    assert OWN not in people() and Chat.objects.get().left_at is not None
+
+
+def deliver_during_calls(
+    messenger: WahaMessenger, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events are recorded while the command that has made them waits for its response."""
+    from instances.channels.waha import commands
+
+    call = commands.call
+
+    def call_and_deliver(request: Any) -> Any:
+        response = call(request)
+        messenger.deliver_new(instance)
+        return response
+
+    monkeypatch.setattr(commands, "call", call_and_deliver)
