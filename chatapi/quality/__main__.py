@@ -34,6 +34,7 @@ def checks(scratch: Path) -> list[tuple[str, list[str]]]:
         ("layers of imports (lint-imports)", [str(BIN / "lint-imports"), "--no-logo"]),
         ("layers of templates", [sys.executable, "-m", "chatapi.quality.layers"]),
         ("language, and width of templates", [sys.executable, "-m", "chatapi.quality.language"]),
+        ("metrics in docs/ and deploy/", [sys.executable, "-m", "chatapi.quality.monitoring"]),
         ("settings (manage.py check)", [*manage, "check"]),
         ("migrations (makemigrations --check)", [*manage, "makemigrations", "--check", "--dry-run"]),
         (
