@@ -120,6 +120,19 @@ ALERTS = (
         "Their error is on the instance's page, where they are handled again.",
     ),
     Alert(
+        "ChatAPIReplicationLag", Severity.WARNING, "max by (job) (chatapi_replication_lag_seconds) > 60", "5m",
+        "A standby of the database is {{ $value | humanizeDuration }} behind the primary.",
+        "A failover loses or waits for that much. Check the standby's disk, its network, and long queries on it.",
+    ),
+    Alert(
+        "ChatAPIRetentionBehind", Severity.WARNING,
+        "max by (job) (chatapi_hooks_oldest_finished_seconds) - max by (job) (chatapi_hooks_kept_seconds) > 2 * 86400",
+        "1h",
+        "Finished hooks are kept {{ $value | humanizeDuration }} too long.",
+        "Check that `manage.py worker` is running and that its task \"old hooks\" does not fail (support desk, "
+        "\"Queues and dispatchers\").",
+    ),
+    Alert(
         "ChatAPIDiskAlmostFull", Severity.CRITICAL, "chatapi_disk_free_bytes < chatapi_disk_required_bytes", "1m",
         "{{ $value | humanize1024 }}B are free on the disk of {{ $labels.instance }}: files and large captures are "
         "refused.",

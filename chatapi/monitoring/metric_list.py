@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from chatapi.monitoring.upkeep import UpkeepNumbers
 from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot
 from instances.limits.disk_space import DiskSpace
 from instances.receiving.health import ReceivingNumbers
@@ -39,6 +40,7 @@ class Group(StrEnum):
     DELIVERY = "Delivery of hooks"
     SENDING = "Sending of messages"
     RECEIVING = "Receiving from messengers"
+    UPKEEP = "Upkeep of the database"
     MACHINE = "Machine"
 
 
@@ -49,6 +51,7 @@ class Numbers:
     hooks: Snapshot
     receiving: ReceivingNumbers
     sending: SendingNumbers
+    upkeep: UpkeepNumbers
     disk: DiskSpace | None
 
 
@@ -190,6 +193,22 @@ METRICS = (
     Metric(
         Group.RECEIVING, Kind.GAUGE, "chatapi_callbacks_failed",
         "Callbacks that failed; counted up to 10 000.", lambda n: n.receiving.callbacks_failed,
+    ),
+    Metric(
+        Group.UPKEEP, Kind.GAUGE, "chatapi_replication_lag_seconds",
+        "How far the slowest standby of the database is behind; NaN without one, and if the database's user may not "
+        "see it (pg_read_all_stats).",
+        lambda n: or_nan(n.upkeep.lag), unit=Unit.SECONDS,
+    ),
+    Metric(
+        Group.UPKEEP, Kind.GAUGE, "chatapi_hooks_oldest_finished_seconds",
+        "Age of the oldest finished hook; NaN without one.",
+        lambda n: or_nan(n.upkeep.oldest), unit=Unit.SECONDS,
+    ),
+    Metric(
+        Group.UPKEEP, Kind.GAUGE, "chatapi_hooks_kept_seconds",
+        "How long finished hooks are kept: HOOKS_KEEP_DAYS, and up to one partition longer.",
+        lambda n: n.upkeep.kept, unit=Unit.SECONDS,
     ),
     Metric(
         Group.MACHINE, Kind.GAUGE, "chatapi_disk_free_bytes", "Free space of the disk of DATA_DIR.",

@@ -22,6 +22,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 
 from chatapi.monitoring.metric_list import METRICS, Kind, Metric, Numbers, Samples
+from chatapi.monitoring.upkeep import upkeep_numbers
 from chatapi.runtime.client_address import FORWARDING_HEADERS, REMOVED
 from hooks.metrics import Histogram, snapshot
 from instances.limits import disk_space
@@ -46,7 +47,13 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return response
     try:
         families = Families(
-            Numbers(snapshot(), receiving_numbers(), sending_numbers(), disk_space.read_disk_space())
+            Numbers(
+                snapshot(),
+                receiving_numbers(),
+                sending_numbers(),
+                upkeep_numbers(),
+                disk_space.read_disk_space(),
+            )
         )
     except (DatabaseError, InterfaceError):
         return HttpResponse("The database does not respond.\n", "text/plain; charset=utf-8", 503)

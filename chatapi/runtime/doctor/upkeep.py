@@ -10,11 +10,11 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from chatapi.monitoring.upkeep import keeping_time, oldest_finished_hook, standbys
 from chatapi.runtime.doctor.database import server_settings
 from chatapi.runtime.doctor.findings import Finding, NotCarriedOut, error, note, warning
 from chatapi.ui import sizes
 from chatapi.ui.durations import in_words
-from hooks.maintenance import new_days
 from hooks.sql import partitions
 
 DEAD_ROWS = 50_000  # fewer cost nothing …
@@ -23,7 +23,6 @@ IDLE_MINUTES = 5
 CONNECTIONS_USED = 0.85
 LAG_SECONDS = 60
 SLOT_BYTES = 1024**3
-OLDEST_LOOKED_AT = 1000  # hooks
 RETENTION_SLACK = timedelta(days=2)
 
 
@@ -132,21 +131,19 @@ def find_few_connections() -> Iterator[Finding]:
 def find_replication_lag() -> Iterator[Finding]:
     """Standbys that are far behind, synchronous ones that are missing, and slots of lost ones."""
     wanted = server_settings("synchronous_standby_names")["synchronous_standby_names"]
-    standbys = rows(
-        "SELECT application_name, sync_state, extract(epoch FROM replay_lag) FROM pg_stat_replication"
-    )
-    if any(state is None for _, state, _ in standbys):
+    found = standbys()
+    if any(one.state is None for one in found):
         raise NotCarriedOut(NOT_VISIBLE.format(what="standbys"))
-    if wanted and not any(state in ("sync", "quorum") for _, state, _ in standbys):
+    if wanted and not any(one.state in ("sync", "quorum") for one in found):
         yield error(
             "No synchronous standby is connected: every commit of the database waits for one.",
             "Start the standby. Until then, on the primary: ALTER SYSTEM SET synchronous_standby_names = '' and "
             "SELECT pg_reload_conf(); what the standby has not received is lost if the primary is.",
         )
-    for _, _, lag in standbys:
-        if lag is not None and lag > LAG_SECONDS:
+    for one in found:
+        if one.lag is not None and one.lag > LAG_SECONDS:
             yield warning(
-                f"A standby is {in_words(timedelta(seconds=float(lag)))} behind the primary: a failover loses or waits "
+                f"A standby is {in_words(timedelta(seconds=one.lag))} behind the primary: a failover loses or waits "
                 "for that much.",
                 "Check the standby's disk, its network, and long queries on it.",
             )
@@ -166,18 +163,11 @@ def find_replication_lag() -> Iterator[Finding]:
 
 def find_late_retention() -> Iterator[Finding]:
     """Finished hooks are kept for HOOKS_KEEP_DAYS and up to one partition longer (hooks/maintenance/new_days.py)."""
-    kept = timedelta(days=settings.HOOKS_KEEP_DAYS + new_days.length())
-    [(oldest,)] = rows(
-        """
-        SELECT min(created_at) FROM (SELECT created_at, state FROM hooks_hook ORDER BY id LIMIT %s) AS oldest
-        WHERE state IN ('delivered', 'failed', 'skipped', 'cancelled')
-        """,
-        [OLDEST_LOOKED_AT],
-    )
+    oldest = oldest_finished_hook()
     if oldest is None:
         return
     age = timezone.now() - oldest
-    if age > kept + RETENTION_SLACK:
+    if age > keeping_time() + RETENTION_SLACK:
         yield warning(
             f"Retention is behind: the oldest finished hook is {age.days} days old, and HOOKS_KEEP_DAYS is "
             f"{settings.HOOKS_KEEP_DAYS}.",

@@ -10,6 +10,7 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
+from chatapi.monitoring import upkeep
 from hooks import metrics, outbox
 from hooks.actions.endpoints import pause
 from hooks.actions.hooks import cancel, skip
@@ -91,6 +92,29 @@ def test_waiting_hooks_by_class_of_lane(client: Client) -> None:
     oldest_retry = found['chatapi_hooks_oldest_waiting_seconds{lane="parallel",turn="retry"}']
     assert 240 <= oldest_first <= 240 + passed
     assert 60 <= oldest_retry <= 60 + passed
+
+
+def test_how_far_retention_is_behind(client: Client, settings) -> None:
+    settings.HOOKS_KEEP_DAYS = 14
+    instance = InstanceFactory(url="http://a.example/")
+    waiting, old, new = emit(instance, 3)
+    aged(waiting, 90 * 86_400)
+    assert str(numbers(client)["chatapi_hooks_oldest_finished_seconds"]) == "nan"
+    aged(old, 50 * 86_400, state=State.DELIVERED, finished_at=timezone.now())
+    aged(new, 10, state=State.DELIVERED, finished_at=timezone.now())
+    found = numbers(client)
+    assert 50 * 86_400 <= found["chatapi_hooks_oldest_finished_seconds"] < 51 * 86_400
+    assert 14 * 86_400 < found["chatapi_hooks_kept_seconds"] <= 28 * 86_400
+    assert str(found["chatapi_replication_lag_seconds"]) == "nan"
+
+
+def test_the_lag_is_that_of_the_slowest_standby(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real standbys: tests/chatapi/runtime/doctor/test_database.py."""
+    found = [
+        upkeep.Standby("a", "sync", 0.5), upkeep.Standby("b", "async", 70.0), upkeep.Standby("c", "async", None)
+    ]  # fmt: skip
+    monkeypatch.setattr(upkeep, "standbys", lambda: found)
+    assert numbers(client)["chatapi_replication_lag_seconds"] == 70
 
 
 def test_emitted_skipped_and_cancelled_hooks_are_counted_where_they_happen(client: Client) -> None:

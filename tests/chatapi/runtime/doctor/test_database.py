@@ -18,6 +18,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from chatapi.monitoring.upkeep import standbys
 from chatapi.runtime.doctor import upkeep
 from chatapi.runtime.doctor.checklist import BY_NAME
 from chatapi.runtime.doctor.findings import Level
@@ -404,6 +405,8 @@ def test_a_standby_that_is_behind(
         try:
             wait_until(is_late, "the standby is late")
             found("replication", WARNING, "A standby is", "Check the standby's disk")
+            [one] = standbys()
+            assert one.state == "async" and one.lag is not None and one.lag > 1
         finally:
             standby.execute("SELECT pg_wal_replay_resume()")
 
