@@ -24,6 +24,7 @@ from chatapi.quality import monitoring as quality
 from instances.limits import disk_space
 
 ROOT = Path(settings.BASE_DIR)
+CASES = Path(__file__).with_name("alerts_test.yml")
 SELECTOR = re.compile(r"\b(chatapi_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)(=|!=)"([^"]*)"')
 GROUPING = re.compile(r"\bby \(([^)]*)\)")
@@ -124,8 +125,7 @@ def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
     )
 
 
-def test_the_rules_are_of_the_form_that_prometheus_reads(tmp_path: Path) -> None:
-    """Where promtool is installed, it reads them too."""
+def test_the_rules_are_of_the_form_that_prometheus_reads() -> None:
     text = documents()["deploy/prometheus/alerts.yml"]
     [group] = yaml.safe_load(text)["groups"]
     rules: list[dict[str, Any]] = group["rules"]
@@ -135,10 +135,16 @@ def test_the_rules_are_of_the_form_that_prometheus_reads(tmp_path: Path) -> None
         assert re.fullmatch(r"\d+[smh]", rule["for"])
         assert rule["expr"].count("(") == rule["expr"].count(")")
         assert rule["annotations"]["summary"].count("{{") == rule["annotations"]["summary"].count("}}")
+
+
+def test_every_alert_fires_when_it_should_and_none_on_a_healthy_site(tmp_path: Path) -> None:
+    """alerts_test.yml has a case for each. Where promtool is installed, it reads the rules and runs the cases."""
+    cases = yaml.safe_load(CASES.read_text())["tests"]
+    expected = re.findall(r'alertname="(\w+)"', json.dumps(cases).replace("\\", ""))
+    assert sorted(expected) == sorted(alert.name for alert in ALERTS)
+    shutil.copy(CASES, tmp_path)
+    shutil.copy(ROOT / "deploy/prometheus/alerts.yml", tmp_path)
     if promtool := shutil.which("promtool"):
-        done = subprocess.run(
-            [promtool, "check", "rules", ROOT / "deploy/prometheus/alerts.yml"],
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        for words in (("check", "rules", "alerts.yml"), ("test", "rules", CASES.name)):
+            done = subprocess.run([promtool, *words], capture_output=True, text=True, cwd=tmp_path)
+            assert done.returncode == 0, done.stdout + done.stderr
