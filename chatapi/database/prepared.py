@@ -11,27 +11,70 @@ determine: `%s::bigint`. A plan is renewed when its tables or their statistics c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, NamedTuple, TypeVar
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
-from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
 from django.db.models.base import ModelState
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 M = TypeVar("M", bound=models.Model)
 
+PLACEHOLDER = re.compile(r"%(?:\((\w+)\)s|(s|%)|)")
 
-class PreparedCursor(ServerBindingCursor):
+
+class Numbered(NamedTuple):
+    """A statement as PostgreSQL gets it: with `$1` for a placeholder, and the names of the parameters in that order."""
+
+    text: bytes
+    names: tuple[str, ...]  # none if the statement has `%s`
+
+
+@cache
+def number_placeholders(sql: str) -> Numbered:
+    """Returns the statement with numbered placeholders.
+
+    psycopg does this too, but for statements of over 4096 bytes or 50 parameters at each execution: a quarter of the
+    CPU that Python needed for a contact's message. Raises ValueError if there are placeholders of both kinds.
+    """
+    names: dict[str, int] = {}
+    unnamed = 0
+
+    def number(found: re.Match[str]) -> str:
+        nonlocal unnamed
+        name, other = found.groups()
+        if name is not None:
+            return f"${names.setdefault(name, len(names) + 1)}"
+        if other == "%":
+            return "%"
+        if other is None:
+            raise ValueError(f"A statement has a single %: {sql}")
+        unnamed += 1
+        return f"${unnamed}"
+
+    text = PLACEHOLDER.sub(number, sql)
+    if names and unnamed:
+        raise ValueError(f"A statement has placeholders with names and without: {sql}")
+    return Numbered(text.encode(), tuple(names))
+
+
+class PreparedCursor(psycopg.RawCursor[Any]):
     """psycopg's cursor, which prepares each statement at its first execution."""
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> PreparedCursor:
-        super().execute(query, params, prepare=True, **options)  # type: ignore[misc]  # not in the stubs
+        if params is not None:
+            query, names = number_placeholders(query)
+            if names:
+                params = [params[name] for name in names]
+        super().execute(query, params, prepare=True, **options)
         return self
 
 
-make_cursor: Any = PreparedCursor  # the stubs know no arguments
+make_cursor: Any = PreparedCursor  # of Django's connection, whose type the stubs do not know
 
 
 def fetch_all(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:

@@ -29,6 +29,31 @@ def test_a_statement_is_prepared_once_per_connection() -> None:
     assert plans("SELECT $1::int + 40") == 1
 
 
+@pytest.mark.parametrize(
+    ("sql", "text", "names"),
+    [
+        ("SELECT 1", b"SELECT 1", ()),
+        ("SELECT %s::int, %s::text", b"SELECT $1::int, $2::text", ()),
+        ("SELECT %(b)s::int, %(a)s::int + %(b)s", b"SELECT $1::int, $2::int + $1", ("b", "a")),
+        ("SELECT 'é' LIKE '%%é' AND %s", "SELECT 'é' LIKE '%é' AND $1".encode(), ()),
+    ],
+)
+def test_placeholders_are_numbered(sql: str, text: bytes, names: tuple[str, ...]) -> None:
+    assert prepared.number_placeholders(sql) == (text, names)
+
+
+@pytest.mark.parametrize("sql", ["SELECT %s, %(a)s", "SELECT 5 % 2", "SELECT %d", "SELECT %(a)d"])
+def test_other_placeholders_are_refused(sql: str) -> None:
+    with pytest.raises(ValueError, match="A statement has"):
+        prepared.number_placeholders(sql)
+
+
+def test_a_long_statement_with_many_parameters_is_executed() -> None:
+    names = [f"value_{number}" for number in range(60)]
+    sql = " + ".join(f"%({name})s::int" for name in names)
+    assert prepared.fetch_one(f"SELECT {sql} + {sql}", dict.fromkeys(names, 1)) == (120,)
+
+
 def test_django_s_own_statements_are_not_prepared() -> None:
     prepared.fetch_one(ADD, [1])
     assert not User.objects.filter(pk=4711).exists()
