@@ -87,7 +87,7 @@ class ProgramHandler(BaseHandler):
         self._exception_middleware: list[Any] = [
             middleware(self.get_response).process_exception for middleware in EXCEPTION_MIDDLEWARE
         ]
-        chain: Any = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]  # not in the stubs
+        chain: Any = convert_exception_to_response(self._get_response)
         for middleware in reversed(PROGRAM_MIDDLEWARE):
             chain = convert_exception_to_response(middleware(chain))
         self._middleware_chain = chain
@@ -101,6 +101,21 @@ class ProgramHandler(BaseHandler):
         )
 
         self.find_match = lru_cache(maxsize=MATCHES)(self.urls.resolve)
+
+    def _get_response(self, request: HttpRequest) -> Any:
+        """Django's, for views that are functions without a transaction and responses without a template.
+
+        Django asks at each call whether the view is a coroutine, and so is its response.
+        """
+        view, arguments, keywords = self.resolve_request(request)
+        try:
+            response: Any = view(request, *arguments, **keywords)
+            return response.render() if hasattr(response, "render") else response
+        except Exception as error:
+            response = self.process_exception_by_middleware(error, request)
+            if response is None:
+                raise
+            return response
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         path = request.path_info

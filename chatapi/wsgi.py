@@ -6,13 +6,19 @@ Any WSGI server can run it. Bodies must have a Content-Length there: Django read
 import codecs
 import os
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import django
 from django.core.exceptions import TooManyFieldsSent
-from django.core.handlers.wsgi import WSGIRequest
-from django.core.wsgi import get_wsgi_application
-from django.http import parse_cookie
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest, get_script_name
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.http import HttpRequest, HttpResponseBase, parse_cookie
+from django.urls import set_script_prefix
 from django.utils.functional import cached_property
+from django.utils.log import log_response
 
 from chatapi.runtime.client_address import with_client_address
 
@@ -65,7 +71,60 @@ def readable(charset: str) -> bool:
         return False
 
 
+def close_if_unusable(connection: BaseDatabaseWrapper) -> None:
+    """Closes a database connection that has failed or is too old, as close_old_connections() does."""
+    connection.close_if_unusable_or_obsolete()
+
+
+def end_request(response: HttpResponseBase) -> None:
+    """What HttpResponseBase.close() and the receivers of its signal do."""
+    response.__dict__.pop(
+        "close", None
+    )  # it refers to the response: memory is free without the garbage collector
+    for closer in response._resource_closers:  # type: ignore[attr-defined]  # not in the stubs
+        try:
+            closer()
+        except Exception:  # noqa: BLE001 - as Django
+            pass
+    response._resource_closers.clear()  # type: ignore[attr-defined]
+    response.closed = True
+    close_if_unusable(connections[DEFAULT_DB_ALIAS])
+
+
+class Handler(WSGIHandler):
+    """Django's handler, which does at the begin and end of a request what receivers of Django's signals do there.
+
+    Only Django's own receivers listen to these signals: they forget logged queries, close connections and caches that
+    are not usable any more, and forget the request's URLconf. Here are one database, no cache that is closed
+    and no other URLconf. With the signals, this was 13 % of the CPU that Python needed for a contact's message.
+    """
+
+    request_class = Request
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> HttpResponseBase:
+        set_script_prefix(get_script_name(environ))
+        here = connections[DEFAULT_DB_ALIAS]
+        here.queries_log.clear()
+        close_if_unusable(here)
+        response = self.get_response(self.request_class(environ))
+        if type(response).close is HttpResponseBase.close:
+            response.close = partial(end_request, response)
+        response._handler_class = type(self)
+        cookies = (("Set-Cookie", cookie.output(header="")) for cookie in response.cookies.values())
+        start_response(
+            f"{response.status_code} {response.reason_phrase}", [*response.headers.items(), *cookies]
+        )
+        found: HttpResponseBase = response
+        return found
+
+    def get_response(self, request: HttpRequest) -> Any:
+        response = self._middleware_chain(request)  # type: ignore[attr-defined]  # not in the stubs
+        response._resource_closers.append(request.close)
+        if response.status_code >= 400:
+            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+        return response
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
-django_application = get_wsgi_application()
-django_application.request_class = Request
-application = with_client_address(django_application)
+django.setup(set_prefix=False)
+application = with_client_address(Handler())
