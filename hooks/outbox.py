@@ -103,24 +103,29 @@ RETURNING t.endpoint_id
 """
 
 
-def emit_one_sql(event: str) -> str:
-    """SQL of the CTEs `e` and `created`, which count and create one hook in the statement that writes its event.
+# What emit_one_sql() needs of the endpoint `e`.
+ENDPOINT_COLUMNS = ("url", "borrowed_url", "borrowed_until", "guaranteed")
 
-    `event` is a CTE of that statement with one row: the `endpoint`, for which IS_SIMPLE is true, and the bytes of the
-    hook's `body`. If it has no row, no hook is created. The parameters are those of one_event_parameters().
+
+def emit_one_sql(event: str) -> str:
+    """SQL of the CTEs `counted` and `created`, which count and create one hook in the statement that writes its event.
+
+    `event` is a CTE of that statement with one row: the `id` and the ENDPOINT_COLUMNS of the endpoint, for which
+    IS_SIMPLE is true, and the bytes of the hook's `body`. If it has no row, no hook is created. The parameters are
+    those of one_event_parameters().
     """
-    return f"""e AS (
+    return f"""counted AS (
     UPDATE hooks_tally t SET
         emitted = t.emitted + 1,
         skipped = t.skipped + CASE WHEN %(skip)s <> '' OR {HAS_NO_URL} THEN 1 ELSE 0 END
-    FROM hooks_endpoint e, {event} WHERE t.endpoint_id = {event}.endpoint AND e.id = t.endpoint_id
-    RETURNING e.id, e.url, e.borrowed_url, e.borrowed_until, e.guaranteed
+    FROM {event} e WHERE t.endpoint_id = e.id
+    RETURNING e.*
 ), created AS ({
         insert_sql(
-            f'''e, {event}, (
+            '''counted e, (
         SELECT 0 AS place, %(public_id)s::uuid AS public_id, %(kind)s::text AS kind, %(message)s::text AS message,
             %(chat)s::text AS chat, %(skip)s::text AS skip, '' AS to_url) AS n''',
-            body=f"{event}.body",
+            body="e.body",
         )
     }
 )"""

@@ -11,6 +11,7 @@ from instances import chat_ids
 from instances.models import Ack, Chat, Instance, Message, MessageType, Participant
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+UNNUMBERED = '"messageNumber":0'
 
 
 def encode(data: Any) -> bytes:
@@ -80,12 +81,10 @@ def message_around_number(
 ) -> tuple[str, str]:
     """Returns the JSON of M in two parts: the text before and after the message's number, which is not known yet."""
     data = message_dict(message, chat_id=chat_id, chat_name=chat_name)
-    names = list(data)
-    place = names.index("messageNumber")
-    before, after = (
-        ENCODER.encode({name: data[name] for name in part}) for part in (names[:place], names[place + 1 :])
-    )
-    return f'{before[:-1]},"messageNumber":', f",{after[1:]}"
+    data["messageNumber"] = 0
+    # Only a key is written like this: in a text, a quote follows a backslash. Texts alone are before this key.
+    before, name, after = ENCODER.encode(data).partition(UNNUMBERED)
+    return before + name[:-1], after
 
 
 def body_around_number(before: str, after: str, *, instance_number: int) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from hooks.sql import bulk_insert
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Message
-from instances.models.instances import CONNECTED_SQL, connected_params
+from instances.models.instances import CONNECTED_SQL
 
 # What events.skip_of_message() reads. It is called before the row is locked, so the statement compares these columns.
 SKIP_COLUMNS = ("paid_until", "stopped_at", "stop_reason", "ignore_old_messages", "old_messages_period")
@@ -45,8 +45,8 @@ class Condition(NamedTuple):
 
 
 NO_CONDITION = Condition()
-# the parameters of CONNECTED_SQL
-CONNECTED_NAMES = ("account_status", "substatuses", "now")
+# The parameters that are constants for a text, or equal to another one: each takes time in psycopg and in PostgreSQL.
+CONSTANTS_OF_TEXT = {"skip": "''", "kind": f"'{Kind.MESSAGE}'", "time": "%(at)s"}
 # Given by the statement, not by the message.
 NUMBER, CHAT = "number", "chat_id"
 
@@ -54,28 +54,25 @@ NUMBER, CHAT = "number", "chat_id"
 # instance first, and so does this. The number is given last of all: a number that was given must be used.
 RECORD = """
     WITH locked AS MATERIALIZED (
-        SELECT i.id FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id
+        SELECT i.id, {endpoint} FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id
         WHERE {condition} AND {is_simple}
         FOR NO KEY UPDATE OF i
     ), chat AS (
         UPDATE instances_chat c SET
             last_time = greatest(c.last_time, %(time)s::timestamptz), unread = c.unread + 1, removed_at = NULL
-        FROM locked WHERE c.instance_id = locked.id AND c.chat_id = %(chat)s AND c.name = %(chat_name)s
+        FROM locked e WHERE c.instance_id = e.id AND c.chat_id = %(chat)s AND c.name = %(chat_name)s
             AND NOT c.archived AND NOT c.is_group
-        RETURNING c.id, c.instance_id
+        RETURNING e.*, c.id AS chat_key
     ), numbered AS (
         UPDATE instances_instance i SET last_message_number = i.last_message_number + 1
-        FROM chat WHERE i.id = chat.instance_id
-        RETURNING i.last_message_number AS number
+        FROM chat WHERE i.id = chat.id
+        RETURNING chat.*, i.last_message_number AS number,
+            convert_to(%(before)s::text || i.last_message_number || %(after)s::text, 'UTF8') AS body
     ), message AS (
-        INSERT INTO instances_message ({columns}) SELECT {values} FROM numbered, chat RETURNING id
-    ), event AS (
-        SELECT chat.instance_id AS endpoint,
-            convert_to(%(before)s::text || numbered.number || %(after)s::text, 'UTF8') AS body
-        FROM numbered, chat
+        INSERT INTO instances_message ({columns}) SELECT {values} FROM numbered RETURNING id
     ), {hook}
-    SELECT message.id, numbered.number, created.endpoint_id, created.state, chat.id
-    FROM message, numbered, created, chat
+    SELECT message.id, numbered.number, created.endpoint_id, created.state, numbered.chat_key
+    FROM message, numbered, created
 """
 # What a message of a contact does not have, left to the columns' own default or NULL.
 OMITTED = (
@@ -101,15 +98,16 @@ def statement(condition: str, values: Mapping[str, str]) -> str:
 
     With over 4096 characters or 50 parameters, psycopg would parse its text at each call.
     """
-    known = {NUMBER: "numbered.number", CHAT: "chat.id", **values}
+    known = {NUMBER: "numbered.number", CHAT: "numbered.chat_key", **values}
     whole = RECORD.format(
         condition=condition,
+        endpoint=", ".join(f"e.{name}" for name in outbox.ENDPOINT_COLUMNS),
         is_simple=f"({outbox.IS_SIMPLE})",
         columns=", ".join(column.quoted for column in given_columns()),
         values=", ".join(
             known.get(column.attribute) or bulk_insert.default_sql(column) for column in given_columns()
         ),
-        hook=outbox.emit_one_sql("event"),
+        hook=outbox.emit_one_sql("numbered"),
     )
     return " ".join(whole.split())
 
@@ -147,14 +145,12 @@ def record_text_sql(condition: str) -> str:
 
     Its parameters are those of record_text() and of the condition on the instance `i`.
     """
-    connected = CONNECTED_SQL
-    for name in CONNECTED_NAMES:
-        connected = connected.replace("%s", f"%({name})s", 1)
-    return statement(
+    connected = CONNECTED_SQL.replace("%s", "%(at)s")
+    found = statement(
         f"i.number = %(number)s::bigint AND {connected} AND i.ban_phone_mask = ''"
         f" AND (NOT i.ignore_old_messages OR i.old_messages_period > 0) AND {condition}",
         {
-            "instance_id": "chat.instance_id",
+            "instance_id": "numbered.id",
             "message_id": "%(message)s::character varying",
             "author": "%(chat)s::character varying",
             "sender_name": "%(chat_name)s::character varying",
@@ -162,6 +158,9 @@ def record_text_sql(condition: str) -> str:
             "time": "%(time)s::timestamptz",
         },
     )
+    for name, value in CONSTANTS_OF_TEXT.items():
+        found = found.replace(f"%({name})s", value)
+    return found
 
 
 def record_text(
@@ -187,12 +186,10 @@ def record_text(
         record_text_sql(condition),
         {
             **parameters,
-            **dict(zip(CONNECTED_NAMES, connected_params(now), strict=True)),
             **outbox.one_event_parameters(
                 kind=Kind.MESSAGE, message=message_id, chat=chat_id, skip=None, now=now
             ),
             "number": number,
-            "time": now,
             "chat_name": sender_name,
             "new_body": body,
             "before": before,

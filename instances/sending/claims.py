@@ -31,7 +31,7 @@ from instances.models import (
     OutgoingQueue,
     SendState,
 )
-from instances.models.instances import CONNECTED_SQL, connected_params
+from instances.models.instances import CONNECTED_SQL
 from instances.models.queues import MessengerIds
 
 QUEUE, MESSAGE = OutgoingQueue._meta.db_table, OutgoingMessage._meta.db_table
@@ -198,14 +198,8 @@ def with_connected(
     sql: str, values: Mapping[str, Any], now: datetime | None = None
 ) -> tuple[str, dict[str, Any]]:
     """Fills the condition that the instance may send into a statement with named parameters."""
-    names = ["account_status", "substatuses", "now"]
-    condition = CONNECTED_SQL
-    for name in names:
-        condition = condition.replace("%s", f"%({name})s", 1)
-    return sql.format(connected=condition), {
-        **values,
-        **dict(zip(names, connected_params(now or database_clock.now()), strict=True)),
-    }
+    condition = CONNECTED_SQL.replace("%s", "%(now)s")
+    return sql.format(connected=condition), {**values, "now": now or database_clock.now()}
 
 
 def sweep(
@@ -232,7 +226,7 @@ def instances_that_may_send(
     """Returns those of these instances that may send."""
     rows = session.execute(
         f'SELECT {fast_lookup.COLUMNS} FROM "{fast_lookup.TABLE}" WHERE id = ANY(%s::bigint[]) AND {CONNECTED_SQL}',
-        [list(lanes), *connected_params(now or database_clock.now())],
+        [list(lanes), now or database_clock.now()],
     ).fetchall()
     return {instance.pk: instance for instance in map(fast_lookup.ROW.build, rows)}
 

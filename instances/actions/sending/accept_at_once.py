@@ -19,7 +19,7 @@ from hooks.sql import bulk_insert
 from hooks.wakeups import notify_after_commit
 from instances import chat_ids
 from instances.actions.sending import accept
-from instances.models.instances import CONNECTED_SQL, connected_params
+from instances.models.instances import CONNECTED_SQL
 
 # What a text has, in the order of the columns; all others have the model's defaults, constants of the statement.
 GIVEN = ("message_id", "chat_id", "body", "created_at")
@@ -49,8 +49,7 @@ def accept_text(
         return None
     now = timezone.now()
     message_id = chat_ids.message_id(where, author="", from_me=True, by_api=True)
-    found = [number, token_digest, list(channels), *connected_params(now)]
-    found = [as_array(value) if isinstance(value, list) else value for value in found]
+    found = [number, token_digest, as_array(channels), now]
     row = prepared.fetch_one(accept_text_sql(), [*found, accept.QUEUE_LIMIT, message_id, where, body, now])
     if row is None:
         return None
@@ -78,6 +77,6 @@ def accept_text_sql() -> str:
     )
 
 
-def as_array(names: list[str]) -> str:
+def as_array(names: Collection[str]) -> str:
     """Returns an array of plain names as PostgreSQL reads it. psycopg looks at each item of a list."""
     return f"{{{','.join(names)}}}"

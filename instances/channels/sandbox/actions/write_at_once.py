@@ -8,13 +8,19 @@ contacts.write_as_contact(), which knows the errors.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
 from accounts.actions import keys
 from instances.actions.record_at_once import Written, record_text
 from instances.channels.sandbox.actions.contacts import IS_PLAIN_CONTACT
 from instances.models import Channel
 
-CONDITION = f"i.channel = '{Channel.SANDBOX}' AND {IS_PLAIN_CONTACT} AND i.owner_id = {{account}}"
+
+@cache
+def condition_sql() -> str:
+    """Returns the condition on the instance `i`; record_text() has the contact as the chat."""
+    is_plain = IS_PLAIN_CONTACT.replace("%(contact)s", "%(chat)s")
+    return f"i.channel = '{Channel.SANDBOX}' AND {is_plain} AND i.owner_id = {keys.account_of_key_sql()}"
 
 
 def write_text(
@@ -30,9 +36,8 @@ def write_text(
         sender_name=sender_name,
         body=body,
         now=now,
-        condition=CONDITION.format(account=keys.account_of_key_sql()),
+        condition=condition_sql(),
         parameters={
-            "contact": sender,
             "is_unnamed": not sender_name,
             **keys.account_of_key_parameters(key, owner_id=owner_id, now=now),
         },
