@@ -56,7 +56,10 @@ class Chat(models.Model):
         RECORDING = "recording", "recording"
 
     # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
-    instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="chats", db_constraint=False)
+    # No index of its own: instances_chat_once starts with the instance, and each message updates the chat.
+    instance = models.ForeignKey(
+        Instance, models.DO_NOTHING, related_name="chats", db_constraint=False, db_index=False
+    )
     chat_id = models.CharField(max_length=CHAT_ID_LENGTH)
     # what the messenger calls it, if it has said so and it is not what chat_id says: a group that was migrated, a
     # number that the messenger writes in another way

@@ -127,12 +127,15 @@ class Message(models.Model):
     """A received or sent message. Numbers are gapless per instance (contract.md, section 3)."""
 
     # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
-    instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="messages", db_constraint=False)
+    # Neither it nor the chat has an index of its own: others start with it, and each message writes an entry into each.
+    instance = models.ForeignKey(
+        Instance, models.DO_NOTHING, related_name="messages", db_constraint=False, db_index=False
+    )
     number = models.PositiveIntegerField("messageNumber")
     message_id = models.CharField(max_length=MESSAGE_ID_LENGTH)
     # the messenger's own id, by which it reports acks and quotes
     messenger_id = models.TextField(blank=True, default="", db_default="")
-    chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages")
+    chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages", db_index=False)
     author = models.CharField(max_length=CHAT_ID_LENGTH)
     sender_name = models.CharField(max_length=200, blank=True, default="")
     type = models.CharField(max_length=10, choices=MessageType, default=MessageType.CHAT)
