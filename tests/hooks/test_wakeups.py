@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import psycopg
@@ -117,6 +118,22 @@ def test_wakeups_of_many_threads_all_arrive(listening: psycopg.Connection[Any]) 
     results_in_threads(add, 8)
     payloads = [payload for _, payload in received(listening)]
     assert sorted(payloads) == sorted(f"{thread} {number}" for thread in range(8) for number in range(200))
+
+
+@pytest.mark.parametrize(("added", "seconds"), [(56, 0.001), (57, 0.005)])
+def test_wakeups_are_gathered_for_longer_at_a_high_rate(
+    monkeypatch: pytest.MonkeyPatch, added: int, seconds: float
+) -> None:
+    slept: list[float] = []
+    times = iter([16 + step / 16 for step in range(5)])
+    monkeypatch.setattr(wakeups, "time", SimpleNamespace(sleep=slept.append, monotonic=lambda: next(times)))
+    own = Notifier()
+    own.thread = threading.current_thread()  # so that add() starts none
+    for number in range(added):
+        own.add(CHANNEL, str(number))
+    for _ in range(4):  # in each sixteenth of a second; all were added in the first one
+        own.gather()
+    assert slept == [0.001, seconds, seconds, 0.001]
 
 
 def test_too_many_wakeups_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
