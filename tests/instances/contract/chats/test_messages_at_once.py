@@ -112,3 +112,26 @@ def test_only_rows_of_the_page_are_read(client: Client, instance: Instance) -> N
     assert [(scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [
         ("instances_message_number", 100)
     ]
+
+
+def plans() -> tuple[int, int]:
+    """How often this session has executed the statement of a page with the plan for all values, and with another."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum(generic_plans), 0), coalesce(sum(custom_plans), 0) FROM pg_prepared_statements"
+            " WHERE statement LIKE %s",
+            ["%LEFT JOIN LATERAL%message.number > %"],
+        )
+        return cursor.fetchone()
+
+
+def test_a_page_is_not_planned_at_each_call(client: Client, instance: Instance) -> None:
+    receive(instance, 1000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE instances_message")
+    for _ in range(8):  # PostgreSQL compares the plans after five executions
+        ask(client)
+    generic, custom = plans()
+    for number in range(0, 900, 100):
+        assert ask(client, f"&lastMessageNumber={number}")[0] == 200
+    assert plans() == (generic + 9, custom)
