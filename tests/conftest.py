@@ -22,6 +22,7 @@ from hooks.models import CountingStart
 from hooks.wakeups import notifier
 from instances.limits import login_throttle, rate_counters
 from tests import session_client  # noqa: F401 - changes the test client
+from tests.emptied_tables import emptied_tables  # noqa: F401 - a fixture
 from tests.product import READY_SECONDS, Product
 from tests.servers.prosody import Prosody
 from tests.servers.synapse import Synapse
