@@ -71,7 +71,7 @@ class Receiver:
         self.server.server_close()
         self.thread.join()
 
-    def wait_for(self, count: int, seconds: float = 10) -> list[Received]:
+    def wait_for(self, count: int, seconds: float = 60) -> list[Received]:
         """Returns all requests once there are `count`. Raises AssertionError after `seconds`."""
         with self.arrived:
             self.arrived.wait_for(lambda: len(self.requests) >= count, timeout=seconds)

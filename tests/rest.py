@@ -32,17 +32,17 @@ class Rest:
         )
         self.call("PATCH", self.home, json={"webhookUrl": None} | dict.fromkeys(flags, False))
         waiting = {"instance": self.instance["id"], "state": ["queued", "sending", "retrying"]}
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while (found := self.call("GET", self.hooks, params=waiting)["results"]) and time.monotonic() < until:
             for hook in found:
                 headers = {"Authorization": f"Bearer {self.demo['uid']}"}
                 # a hook that is being sent cannot be cancelled; it has finished by the next poll
-                requests.post(f"{self.hooks}{hook['id']}/cancel/", headers=headers, timeout=10)
+                requests.post(f"{self.hooks}{hook['id']}/cancel/", headers=headers, timeout=60)
             time.sleep(0.05)
 
     def call(self, method: str, url: str, **options: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.demo['uid']}"}
-        answer = requests.request(method, url, headers=headers, timeout=10, **options)
+        answer = requests.request(method, url, headers=headers, timeout=60, **options)
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 
@@ -52,7 +52,7 @@ class Rest:
 
     def log(self, message_id: str) -> Any:
         """Returns the hooks of a message, newest first, once all of them have finished."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while True:
             found = self.call("GET", self.hooks, params={"message": message_id})["results"]
             if all(hook["finishedAt"] for hook in found) or time.monotonic() > until:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from chatapi.runtime.web.fair_threads import FairThreads
+from tests.hooks.dispatch.dispatching import wait_until
 
 WAIT = 30  # seconds, for what happens at once
 
@@ -30,11 +31,12 @@ def run(threads: FairThreads, owner: str, job: Callable[[], object] = lambda: No
     return ended
 
 
-def test_one_job_after_another_is_run_by_few_threads(threads: FairThreads) -> None:
+def test_one_job_after_another_is_run_by_one_thread(threads: FairThreads) -> None:
     used: Counter[str] = Counter()
     for _ in range(100):
+        wait_until(lambda: len(threads._idle) == 12, "all threads are idle")
         assert run(threads, "a", lambda: used.update([threading.current_thread().name])).wait(WAIT)
-    assert len(used) <= 2  # one may not have become idle before the next job comes
+    assert len(used) == 1
 
 
 def test_jobs_that_wait_leave_threads_for_others(threads: FairThreads) -> None:
@@ -55,25 +57,32 @@ def test_jobs_that_wait_for_each_other_all_get_a_thread(threads: FairThreads) ->
 
 
 def test_an_owner_has_at_most_its_share_and_its_jobs_begin_in_order(threads: FairThreads) -> None:
-    lock, begun, most = threading.Lock(), list[int](), [0, 0]
+    """Each job waits until it may end; one that ends leaves its thread to the next one."""
+    begun, running, most = list[int](), 0, 0
+    changed, may_end = threading.Condition(), threading.Semaphore(0)
 
     def job(number: int) -> None:
-        with lock:
+        nonlocal running, most
+        with changed:
             begun.append(number)
-            most[0] += 1
-            most[1] = max(most)
-        threading.Event().wait(0.02)
-        with lock:
-            most[0] -= 1
+            running += 1
+            most = max(most, running)
+            changed.notify_all()
+        may_end.acquire(timeout=WAIT)
+        with changed:
+            running -= 1
 
     jobs = [run(threads, "a", lambda number=number: job(number)) for number in range(60)]  # type: ignore[misc]
     other = run(threads, "b")
-    assert other.wait(WAIT)
-    assert not jobs[-1].is_set()  # it did not have to wait for all of them
+    assert other.wait(WAIT)  # it does not wait for any of them
+    for number in range(8, 61):
+        with changed:
+            assert changed.wait_for(lambda: len(begun) == number, WAIT)  # noqa: B023
+            assert sorted(begun) == list(range(number))
+        may_end.release()
+    may_end.release(7)
     assert all(job.wait(WAIT) for job in jobs)
-    assert most[1] <= 8
-    # Threads that have taken their jobs may be a step apart.
-    assert all(abs(number - place) < 8 for place, number in enumerate(begun))
+    assert most == 8
 
 
 def test_every_job_runs_once(threads: FairThreads) -> None:
