@@ -75,6 +75,7 @@ class Session:
         self.finding: asyncio.Task[None] | None = None  # of services
         # by id: the id by which others name it, once the server has it
         self.sent: OrderedDict[str, asyncio.Future[str]] = OrderedDict()
+        self.unconfirmed: dict[str, Element] = {}  # messages by id, until the server has them or refuses them
         self.new_contacts = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -203,6 +204,7 @@ class Session:
         """Send a message that this connection has not sent yet, and set the result."""
         key, to = stanza.get("id", ""), jids.bare(stanza.get("to", ""))
         is_group = stanza.get("type") == "groupchat"
+        self.unconfirmed[key] = stanza
         try:
             room = self.rooms.by_jid.get(to)
             if is_group and not (room and room.is_entered):
@@ -218,12 +220,16 @@ class Session:
             else:  # the server handles the stanzas of a stream in order
                 await self.stream.ping()
             await asyncio.wait([future], timeout=REFLECTION_SECONDS if is_group else 0)
-            self.note_sent(key)
+            if not future.done():  # neither shown by the room, nor refused
+                future.set_result(key)
         except asyncio.CancelledError:
             self.end_sending(key, NotSent(CLOSED))
             raise
         except Exception as error:  # noqa: BLE001 - the request that waits for it gets the reason
             self.end_sending(key, error)
+        finally:
+            if self.unconfirmed.get(key) is stanza:  # it may be sent again already
+                del self.unconfirmed[key]
 
     def end_sending(self, key: str, error: Exception) -> None:
         """Give the reason to the requests that wait, and let the message be sent again."""
@@ -244,9 +250,12 @@ class Session:
             task.cancel()
 
     def note_failed(self, key: str, error: Element) -> bool:
-        """Note that a message came back; returns whether its sender still waits for it, and so learns why."""
-        future = self.sent.get(key)
-        if future is None or future.done():
+        """Note that a message came back; returns whether its sender still waits for it, and so learns why.
+
+        Everyone in a room sees the id of a message there: only the room itself can refuse it.
+        """
+        future, message = self.sent.get(key), self.unconfirmed.get(key)
+        if future is None or future.done() or message is None or not is_from_recipient(error, message):
             return False
         self.end_sending(key, StanzaRefused(error))
         return True
@@ -291,3 +300,11 @@ class Session:
             self.stream.send(element("presence", {"to": f"{room.jid}/{room.nick}", "type": "unavailable"}))
             self.rooms.forget(room)
         return reply_with(200)
+
+
+def is_from_recipient(error: Element, message: Element) -> bool:
+    """Returns whether an error comes from the recipient of a message, or on behalf of it."""
+    sender, to = normal(error.get("from", "")), normal(message.get("to", ""))
+    if message.get("type") == "groupchat" or jids.resource(to):
+        return sender in (to, jids.bare(to))
+    return jids.bare(sender) == to

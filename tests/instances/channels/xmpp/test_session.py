@@ -64,6 +64,12 @@ def error(condition: str, kind: str = "cancel") -> str:
     return f"<error type='{kind}'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
 
 
+def bounce(sender: str) -> Element:
+    return parse(
+        f"<message type='error' from='{sender}' id='{ONE}'>{error('item-not-found')}</message>".encode()
+    )
+
+
 def run(work: Callable[[Session, Wire], Awaitable[None]]) -> None:
     async def main() -> None:
         wire = Wire()
@@ -116,14 +122,65 @@ def test_the_sender_learns_that_a_message_came_back_or_the_connection_was_lost()
     async def work(session: Session, wire: Wire) -> None:
         asked = call(session, message())
         await settle()
-        back = parse(f"<message type='error' id='{ONE}'>{error('item-not-found')}</message>".encode())
-        assert session.note_failed(ONE, back)
+        assert session.note_failed(ONE, bounce("ann@example.org"))
         assert said(await asked)[0] == 422
         again = call(session, message())
         await settle()
         wire.lose()
         assert said(await again)[0] == 503
         assert said(await session.call("message", message()))[0] == 503
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("to", "kind", "senders", "others"),
+    [
+        (
+            "ann@example.org",
+            "chat",
+            ["ann@example.org", "ann@example.org/phone"],
+            ["eve@example.net/x", ROOM],
+        ),
+        (f"{ROOM}/Ann", "chat", [f"{ROOM}/Ann", ROOM], [f"{ROOM}/Eve", "eve@example.net"]),
+        (ROOM, "groupchat", [ROOM], [f"{ROOM}/Eve", "eve@example.net", "rooms.example.org"]),
+    ],
+    ids=["person", "occupant", "room"],
+)
+def test_only_the_recipient_refuses_a_message(
+    to: str, kind: str, senders: list[str], others: list[str]
+) -> None:
+    """Everyone in a room sees the ids of its messages, and could make them fail."""
+
+    async def work(session: Session, wire: Wire) -> None:
+        for sender in senders:
+            asked = call(session, message(to, kind))
+            await settle()
+            if kind == "groupchat":
+                session.handle(presence())
+                await settle()
+            assert not any(session.note_failed(ONE, bounce(other)) for other in others)
+            assert not asked.done()
+            assert session.note_failed(ONE, bounce(sender))
+            assert said(await asked)[0] == 422
+            wire.acks.pop().set_result(None)
+            await settle()
+
+    run(work)
+
+
+def test_a_message_that_came_back_before_its_ack_is_sent_again() -> None:
+    async def work(session: Session, wire: Wire) -> None:
+        asked = call(session, message())
+        await settle()
+        assert session.note_failed(ONE, bounce("ann@example.org"))
+        wire.acks[0].set_result(None)
+        assert said(await asked)[0] == 422
+        again = call(session, message())
+        await settle()
+        assert len(wire.of(MESSAGE)) == 2
+        wire.acks[1].set_result(None)
+        assert said(await again) == (200, {"id": ONE})
 
     run(work)
 
