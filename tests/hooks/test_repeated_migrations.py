@@ -48,9 +48,9 @@ def leave_invalid(name: str, table: str) -> None:
 
 
 def test_indexes_and_constraints_of_an_interrupted_run_are_replaced() -> None:
+    instances = [InstanceFactory(url=f"http://127.0.0.1:9/{number}") for number in range(2)]
     migrate(BEFORE)
-    for number in range(2):
-        instance = InstanceFactory(url=f"http://127.0.0.1:9/{number}")
+    for instance in instances:
         with transaction.atomic():
             outbox.emit(instance_id=instance.pk, kind=Kind.MESSAGE, body=b"{}")
     for name, table in INDEXES.items():
@@ -72,8 +72,8 @@ def test_the_index_of_an_interrupted_run_over_partitions_is_completed() -> None:
         cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'hooks_hook_outcome'")
         [definition] = cursor.fetchone()
     assert " ON ONLY " in definition
-    migrate([("hooks", "0027_receiver_role")])
     instance = InstanceFactory(url="http://127.0.0.1:9/hook")
+    migrate([("hooks", "0027_receiver_role")])
     with transaction.atomic():
         for _ in range(2):
             hook = outbox.emit(instance_id=instance.pk, kind=Kind.MESSAGE, body=b"{}")
