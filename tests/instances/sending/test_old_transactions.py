@@ -75,11 +75,11 @@ def add_queue(sender: Sender, instance: Instance, *numbers: int) -> None:
     """Adds a queue that this sender owns, with messages that have these numbers."""
     messages = [Waiting(number, number, f"chat {number}") for number in numbers]
     link = channel_of(instance).link(instance)
-    sender.add_read(Read(instance, link, 0.0, True, messages, numbers[0] if numbers else None))
+    sender.owned.add_read(Read(instance, link, 0.0, True, messages, numbers[0] if numbers else None))
 
 
 def waiting_keys(sender: Sender, instance: Instance) -> set[int]:
-    chats = sender.queues[instance.pk].lane.chats
+    chats = sender.owned.queues[instance.pk].lane.chats
     return {waiting.key for chat in chats.values() for waiting in chat}
 
 
@@ -181,9 +181,9 @@ def test_a_queue_that_was_read_after_the_sweep_began_keeps_its_messages() -> Non
     with open_sender() as sender:
         began = time.monotonic()
         add_queue(sender, instance, 1, 2)
-        sender.compare(Swept(began, [], None))
+        sender.owned.compare(Swept(began, [], None))
         assert waiting_keys(sender, instance) == {1, 2}
-        sender.compare(Swept(time.monotonic(), [], None))  # not connected any more
+        sender.owned.compare(Swept(time.monotonic(), [], None))  # not connected any more
         assert waiting_keys(sender, instance) == set()
 
 
@@ -198,7 +198,7 @@ def test_a_sweep_is_compared_only_while_no_queue_is_read_or_taken() -> None:
         sender.claimer.done += 1
         sender.collect_thread_results()
         assert not sender.sweeper.swept
-        assert list(sender.to_read_again) == [instance.pk]
+        assert list(sender.owned.to_read_again) == [instance.pk]
 
 
 def test_a_queue_that_was_given_up_during_a_sweep_is_left_to_others() -> None:
@@ -206,10 +206,10 @@ def test_a_queue_that_was_given_up_during_a_sweep_is_left_to_others() -> None:
     with open_sender() as sender:
         add_queue(sender, instance, 1)
         swept = Swept(time.monotonic(), [own_row(instance, 1)], 1)
-        sender.sharing.note_left([instance.pk])
-        sender.forget([instance.pk])
-        sender.compare(swept)
-        assert not sender.to_own and not sender.queues
+        sender.owned.sharing.note_left([instance.pk])
+        sender.owned.forget([instance.pk])
+        sender.owned.compare(swept)
+        assert not sender.owned.to_own and not sender.owned.queues
 
 
 def test_a_new_message_of_a_queue_that_was_just_released_is_owned_again(
@@ -221,10 +221,10 @@ def test_a_new_message_of_a_queue_that_was_just_released_is_owned_again(
     with open_sender() as sender:
         monkeypatch.setattr(sender.claimer, "own_queues", lambda lanes, started: owned.extend(lanes))
         add_queue(sender, instance)
-        sender.to_read[instance.pk] = None
-        sender.forget([instance.pk])
+        sender.owned.to_read[instance.pk] = None
+        sender.owned.forget([instance.pk])
         sender.claim()
-        assert not sender.to_read
+        assert not sender.owned.to_read
     assert owned == [instance.pk]
 
 
@@ -255,7 +255,7 @@ def test_a_queue_is_read_from_the_first_message_that_has_not_ended() -> None:
         queue_messages(instance, 2, chats=2)
         with open_sender() as sender:
             add_queue(sender, instance, SENT + 1, SENT + 2)
-            ended = sender.queues[instance.pk].lane.ended_up_to
+            ended = sender.owned.queues[instance.pk].lane.ended_up_to
         assert ended == SENT
         whole, bounded = pages_read(instance, 0), pages_read(instance, ended)
         session.execute("ROLLBACK")
@@ -278,13 +278,15 @@ def messenger(started: MessengerProcess, settings: Any) -> MessengerProcess:
 @pytest.fixture
 def no_release(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty queue is kept: what its sender does not know is not found by owning it again."""
-    monkeypatch.setattr("instances.sending.sender.IDLE_SECONDS", 3600.0)
+    monkeypatch.setattr("instances.sending.owned_queues.IDLE_SECONDS", 3600.0)
 
 
 def wait_until_read(sender: Sender, instance: Instance, number: int) -> None:
     """Waits until the sender knows that all messages up to this number have ended."""
     wait_until(
-        lambda: instance.pk in sender.queues and sender.queues[instance.pk].lane.ended_up_to == number,
+        lambda: (
+            instance.pk in sender.owned.queues and sender.owned.queues[instance.pk].lane.ended_up_to == number
+        ),
         "the whole queue was read again",
         60,
     )
@@ -293,7 +295,7 @@ def wait_until_read(sender: Sender, instance: Instance, number: int) -> None:
 def test_a_failed_message_that_is_resent_is_found(
     messenger: MessengerProcess, no_release: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instances.sending.sender.READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("instances.sending.owned_queues.READ_AGAIN_SECONDS", 0.0)
     instance = InstanceFactory()
     fault = {"kind": "status", "status": 400, "error": "Not now.", "times": 1}
     messenger.order(instance=instance.number, faults=[fault])
@@ -324,7 +326,7 @@ def test_what_postgresql_lost_in_a_failover_is_found_although_it_was_read_before
             lambda: OutgoingMessage.objects.filter(state=SendState.SENDING).exists(), "it is being sent", 60
         )
         lost = Message.objects.get(instance=instance, body="1")
-        sender.queues[instance.pk].lane.ended_up_to = 3
+        sender.owned.queues[instance.pk].lane.ended_up_to = 3
         OutgoingMessage.objects.create(
             instance=instance, queue_number=lost.number, message_id=lost.message_id, body="1",
             chat_id=f"{phone(0)}@c.us", state=SendState.SENDING, tries=1, last_try_at=timezone.now(),

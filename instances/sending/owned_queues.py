@@ -1,0 +1,160 @@
+"""The queues that a sender owns, what is known of them, and which the claimer owns or reads next.
+
+Sweeps, notifications and the messages' results say which; the claimer (database_threads.py) owns and reads them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from instances.channels import channel_of
+from instances.sending.database_threads import Claimer, Read, Swept
+from instances.sending.lanes import Lane, Lanes
+from instances.sending.sharing import Sharing
+from instances.sending.tries import OwnedQueue
+
+MAX_OWN = 500  # queues that are owned, or read, at once
+# between two readings of a queue's instance: sendDelay and credentials may have changed
+READ_AGAIN_SECONDS = 5.0
+IDLE_SECONDS = 5.0  # after this without a message a queue is released
+
+
+class OwnedQueues:
+    """The queues by their instances' keys, and what the claimer is to do with them and with others."""
+
+    def __init__(self, lanes: Lanes, claimer: Claimer) -> None:
+        self.lanes = lanes
+        self.claimer = claimer
+        self.sharing = Sharing(lanes)
+        self.queues: dict[int, OwnedQueue] = {}
+        self.to_own: dict[int, None] = {}  # a dict keeps the order
+        self.to_read: dict[int, None] = {}  # queues with new messages …
+        self.to_read_again: dict[int, None] = {}  # … and those that may differ from what is known
+        self.empty_since: dict[int, float] = {}
+
+    def note_notification(self, key: int) -> None:
+        """There is a new message of this instance."""
+        if key in self.queues:
+            self.to_read[key] = None
+        else:
+            self.own_unless_left(key)
+
+    def own_unless_left(self, key: int) -> None:
+        if not self.sharing.is_left(key):
+            self.to_own[key] = None
+
+    def own_all_again(self) -> None:
+        """Read all queues from their start, as if they were owned now."""
+        self.to_own.update(dict.fromkeys(self.queues))
+
+    def own_and_read(self) -> None:
+        """Have the claimer own and read queues. It must be free."""
+        if self.to_read:
+            known = {key: self.queues[key] for key in self.to_read if key in self.queues}
+            for key in self.to_read:
+                if key not in known:  # released since the notification
+                    self.own_unless_left(key)
+            self.to_read.clear()
+            if known:
+                self.claimer.read_new(
+                    {key: (queue.instance, queue.lane.last_number) for key, queue in known.items()}
+                )
+        if self.to_read_again:
+            keys = take_some(self.to_read_again)
+            self.claimer.read_again(
+                {key: self.queues[key].lane.ended_up_to for key in keys if key in self.queues}
+            )
+        if self.to_own:
+            keys = take_some(self.to_own)
+            started = [
+                key for lane in keys if lane in self.queues for key in self.queues[lane].lane.started()
+            ]
+            self.claimer.own_queues(keys, started)
+
+    def add_read(self, read: Read, *, stopping: bool = False) -> None:
+        """Take over a queue that was read, or what is new in it."""
+        key, now = read.instance.pk, time.monotonic()
+        queue = self.queues.get(key)
+        channel = channel_of(read.instance)
+        if queue is None:
+            if stopping or not read.is_whole:  # new messages are read of queues that it owns
+                return
+            lane = Lane(key, channel.limits, send_delay=read.instance.send_delay)
+            queue = self.queues[key] = OwnedQueue(lane, read.instance, channel, read.link, now)
+            self.lanes.insert(lane)
+        queue.instance, queue.channel, queue.link, queue.read_at = read.instance, channel, read.link, now
+        lane = queue.lane
+        lane.send_delay = read.instance.send_delay
+        lane.not_before = max(lane.not_before, read.not_before)
+        if read.is_whole:
+            lane.replace(read.messages)
+            lane.note_whole(read.first)
+        else:
+            lane.add([waiting for waiting in read.messages if waiting.number > lane.last_number])
+        self.lanes.changed(lane)
+
+    def compare(self, swept: Swept) -> None:
+        """Own queues that are free, read again those that differ, and empty those that may not be sent any more.
+
+        With a share, own no more than these, and give up what is beyond it. What has changed since the sweep began is
+        left to the next one.
+        """
+        found, share, now = swept.queues, swept.share, time.monotonic()
+        rest = dict.fromkeys(self.queues)
+        own = [row.lane for row in found if row.is_own and row.lane in self.queues]
+        room = len(found) if share is None else share - len(own)
+        for row in found:
+            queue = self.queues.get(row.lane)
+            if queue is None or not row.is_own:
+                if (room > 0 or row.is_own) and not self.sharing.is_left(row.lane):
+                    self.to_own[row.lane] = None
+                    room -= 1
+                rest.pop(row.lane, None)
+                continue
+            del rest[row.lane]
+            queue.lane.send_delay = row.send_delay
+            if row.length != queue.lane.count() or now - queue.read_at > READ_AGAIN_SECONDS:
+                self.to_read_again[row.lane] = None
+        for key in rest:  # empty, another sender's, or of an instance that is not connected
+            if self.queues[key].read_at < swept.began:
+                self.queues[key].lane.replace([])
+        idle = []
+        for key, queue in self.queues.items():
+            queue.lane.forget_idle_windows(now)
+            if not queue.lane.is_empty:
+                self.empty_since.pop(key, None)
+            elif now - self.empty_since.setdefault(key, now) > IDLE_SECONDS:
+                idle.append(key)
+        if idle:
+            self.forget(idle)
+            self.claimer.release(idle)
+        self.sharing.choose([key for key in own if key in self.queues], share)
+
+    def give_up_leaving(self) -> None:
+        """Give up the queues beyond the share that have nothing in flight."""
+        if not (ready := self.sharing.ready_to_leave()):
+            return
+        self.forget(ready)
+        self.sharing.note_left(ready)
+        self.claimer.give_up(ready)
+
+    def forget(self, keys: Sequence[int]) -> None:
+        for key in keys:
+            del self.queues[key]
+            self.lanes.forget(key)
+            self.sharing.forget(key)
+            self.empty_since.pop(key, None)
+
+    @property
+    def has_work(self) -> bool:
+        """Returns whether a queue is to be owned or read."""
+        return bool(self.to_read or self.to_own or self.to_read_again)
+
+
+def take_some(keys: dict[int, None]) -> list[int]:
+    """Remove and return the first MAX_OWN keys."""
+    some = list(keys)[:MAX_OWN]
+    for key in some:
+        del keys[key]
+    return some
