@@ -90,9 +90,9 @@ WITH owned AS MATERIALIZED (
 UPDATE {QUEUE} q SET owner = NULL FROM owned WHERE q.instance_id = owned.instance_id
 """
 WAITING = f"""
-SELECT lane.id, m.id, m.queue_number, m.chat_id, m.next_try_at, m.state
+SELECT lane.id, m.id, m.queue_number, m.chat_id, m.next_try_at, m.state, m.last_try_at
 FROM unnest(%s::bigint[], %s::int[]) AS lane (id, after) CROSS JOIN LATERAL (
-    SELECT id, queue_number, chat_id, next_try_at, state FROM {MESSAGE}
+    SELECT id, queue_number, chat_id, next_try_at, state, last_try_at FROM {MESSAGE}
     WHERE instance_id = lane.id AND {WAITING_SQL} AND queue_number > lane.after
     ORDER BY queue_number LIMIT {QUEUE_LIMIT}
 ) m
@@ -192,6 +192,7 @@ class Row(NamedTuple):
     chat_id: str
     next_try_at: datetime | None
     state: str
+    last_try_at: datetime | None
 
 
 def with_connected(

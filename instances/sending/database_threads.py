@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,6 +24,7 @@ from instances.channels.requests import Link
 from instances.models import Instance, Media, OutgoingMessage, SendState
 from instances.sending import claims
 from instances.sending.lanes import Waiting
+from instances.sending.recent_starts import recent_starts
 from instances.sending.recording import Batch, is_locked, record
 from instances.sending.tries import Ended, unknown_try
 
@@ -42,6 +43,8 @@ class Read:
     is_whole: bool
     messages: list[Waiting] = field(default_factory=list)
     first: int | None = None  # the lowest number that was found, also of a message that is being sent
+    # of other runs, by chat, "" for all chats (recent_starts.py): by time.monotonic()
+    starts: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Claimer(DatabaseThread):
                 dict.fromkeys(owned, 0),
                 next_send_at=owned,
                 recover_except=set(started),
+                starts_of=owned,
             )
 
         self.submit(job)
@@ -107,14 +111,18 @@ class Claimer(DatabaseThread):
 
         self.submit(job)
 
-    def read_new(self, known: Mapping[int, tuple[Instance, int]]) -> None:
-        """Read the messages above a number of each queue."""
+    def read_new(self, known: Mapping[int, tuple[Instance, int]], young: Collection[int]) -> None:
+        """Read the messages above a number of each queue.
+
+        `young` are those queues in whose windows messages may count that another run has sent.
+        """
 
         def job() -> None:
             self.read_queues(
                 {key: instance for key, (instance, _) in known.items()},
                 {key: number for key, (_, number) in known.items()},
                 is_whole=False,
+                starts_of=young,
             )
 
         self.submit(job)
@@ -127,6 +135,7 @@ class Claimer(DatabaseThread):
         is_whole: bool = True,
         next_send_at: Mapping[int, datetime] | None = None,
         recover_except: set[int] | None = None,
+        starts_of: Collection[int] = (),
     ) -> None:
         found = {
             key: Read(
@@ -149,11 +158,23 @@ class Claimer(DatabaseThread):
                 left[row.key] = not channel_of(instances[row.lane]).is_idempotent(found[row.lane].link)
             due = monotonic(row.next_try_at) if row.next_try_at else 0.0
             found[row.lane].messages.append(Waiting(row.key, row.number, row.chat_id, due))
+            if row.last_try_at and row.lane in starts_of:
+                for chat in (row.chat_id, ""):
+                    found[row.lane].starts.setdefault(chat, []).append(monotonic(row.last_try_at))
         if left:
             recovered = claims.recover(self.worker_slot.session, left)
             log.warning("%s messages that a sender was sending when it ended are sent again", len(recovered))
             bulk_insert.insert([unknown_try(outgoing) for outgoing in recovered])
+        self.add_starts({key: found[key] for key in starts_of if key in found}, with_number=is_whole)
         self.read.extend(found.values())
+
+    def add_starts(self, found: Mapping[int, Read], *, with_number: bool) -> None:
+        """Add when other runs have sent messages of these queues."""
+        limits = {key: channel_of(read.instance).limits for key, read in found.items()}
+        chats = {(key, waiting.chat_id) for key, read in found.items() for waiting in read.messages}
+        stored = recent_starts(self.worker_slot.session, limits, chats, with_number=with_number)
+        for (key, chat), starts in stored.items():
+            found[key].starts.setdefault(chat, []).extend(starts)
 
     def take(self, wanted: Sequence[tuple[int, int]], paces: Mapping[int, int]) -> None:
         """Take messages, given as lane and key. `paces` are the sendDelays of their lanes."""

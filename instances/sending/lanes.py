@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from instances import chat_ids
@@ -147,6 +147,17 @@ class Lane:
         elif chat_id in self.chats:  # the recorder works in this order
             heapq.heappush(self.ready, (self.chats[chat_id][0].number, chat_id))
         return waiting
+
+    def note_starts(self, starts: Mapping[str, Sequence[float]]) -> None:
+        """Other runs have started messages at these times, by chat, "" for all. Windows that are known are kept."""
+        for chat_id, times in starts.items():
+            if not chat_id:
+                window = self.of_number
+            else:
+                window = self.window_of(chat_id) if chat_id not in self.of_chats else None
+            if window is not None and not window.starts:
+                for at in sorted(times):
+                    window.add(at)
 
     def window_of(self, chat_id: str) -> RateWindow | None:
         """Returns the window of a chat's rate; None if the messenger has no such limit."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from instances.channels import channel_of
 from instances.sending.database_threads import Claimer, Read, Swept
 from instances.sending.lanes import Lane, Lanes
+from instances.sending.recent_starts import longest_window
 from instances.sending.sharing import Sharing
 from instances.sending.tries import OwnedQueue
 
@@ -56,9 +57,11 @@ class OwnedQueues:
                 if key not in known:  # released since the notification
                     self.own_unless_left(key)
             self.to_read.clear()
+            now = time.monotonic()
             if known:
                 self.claimer.read_new(
-                    {key: (queue.instance, queue.lane.last_number) for key, queue in known.items()}
+                    {key: (queue.instance, queue.lane.last_number) for key, queue in known.items()},
+                    {key for key, queue in known.items() if now < queue.young_until},
                 )
         if self.to_read_again:
             keys = take_some(self.to_read_again)
@@ -81,12 +84,14 @@ class OwnedQueues:
             if stopping or not read.is_whole:  # new messages are read of queues that it owns
                 return
             lane = Lane(key, channel.limits, send_delay=read.instance.send_delay)
-            queue = self.queues[key] = OwnedQueue(lane, read.instance, channel, read.link, now)
+            young_until = now + longest_window(channel.limits)
+            queue = self.queues[key] = OwnedQueue(lane, read.instance, channel, read.link, now, young_until)
             self.lanes.insert(lane)
         queue.instance, queue.channel, queue.link, queue.read_at = read.instance, channel, read.link, now
         lane = queue.lane
         lane.send_delay = read.instance.send_delay
         lane.not_before = max(lane.not_before, read.not_before)
+        lane.note_starts(read.starts)
         if read.is_whole:
             lane.replace(read.messages)
             lane.note_whole(read.first)

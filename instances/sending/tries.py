@@ -49,6 +49,8 @@ class OwnedQueue:
     channel: Channel
     link: Link
     read_at: float  # by time.monotonic(): when the instance was read
+    # by time.monotonic(): before, messages that another run has sent may count in the windows of chats
+    young_until: float = 0.0
     shows_wait: bool = False  # is OutgoingQueue.waits_until set?
 
 
