@@ -52,7 +52,8 @@ IS_FREE = f"""(
         AND pg_postmaster_start_time() < clock_timestamp() - interval '{worker_slots.RECONNECT_SECONDS} s'
 )"""
 # LATERAL with LIMIT: one look-up per queue. Otherwise all instances could be read. Each change of a length leaves an
-# entry in the index until vacuum removes it, and all of them are read: hence in a thread of its own.
+# entry in the index until vacuum removes it, and all of them are read: hence in a thread of its own. Behind an old
+# transaction, after 2 000 messages of one queue, 19 ms instead of 0.2 ms (measured on a busy machine).
 SWEEP = f"""
 WITH {LIVE_RUNS}
 SELECT q.instance_id, q.length, i.send_delay, coalesce(q.owner = %(me)s::bigint, false)
