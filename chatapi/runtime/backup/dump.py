@@ -147,15 +147,12 @@ def dumped(taken: Snapshot) -> Iterator[tuple[IO[bytes], int]]:
 class Loading:
     """pg_restore, which loads what is written to it into a database, as one transaction on a server of one's own."""
 
-    def __init__(
-        self, target: Target, *, dump: int, role: str = "", in_one_transaction: bool = False
-    ) -> None:
+    def __init__(self, target: Target, *, dump: int, in_one_transaction: bool) -> None:
         with target.connect() as session:
             server = major_version(session)
         program = program_of("pg_restore", server, dump=dump, tls=target.may_use_tls)
         command = [
             str(program), "--exit-on-error", "--no-owner", "--no-privileges", "--no-password",
-            *([f"--role={role}"] if role else []),
             *(["--single-transaction"] if in_one_transaction else []),
             f"--dbname={target.conninfo}",
         ]  # fmt: skip

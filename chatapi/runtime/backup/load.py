@@ -20,13 +20,13 @@ MAX_KEY_FILE = 1024 * 1024
 class Destination:
     """Where the members of a backup go: keys and files into `folder`, the database into `target`.
 
-    What is left out is only read. `role` owns the tables of the embedded PostgreSQL; elsewhere, the user of the
-    connection does.
+    What is left out is only read. The user of the connection owns the tables, and is no superuser of the embedded
+    PostgreSQL: the statements in a backup are executed, and it may have been changed.
     """
 
     folder: Path
     target: Target | None
-    role: str = ""
+    in_one_transaction: bool = True
     with_media: bool = True
     with_keys: bool = True
     s3: bool = False  # files go to the bucket
@@ -34,7 +34,7 @@ class Destination:
     def loading(self, dump: int) -> Loading | None:
         if self.target is None:
             return None
-        return Loading(self.target, dump=dump, role=self.role, in_one_transaction=not self.role)
+        return Loading(self.target, dump=dump, in_one_transaction=self.in_one_transaction)
 
 
 def load(source: Path, passphrase: str | None, destination: Destination, *, dump: int) -> dict[str, Any]:

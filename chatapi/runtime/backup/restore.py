@@ -28,6 +28,7 @@ from chatapi.runtime.backup.load import Destination, load
 from chatapi.runtime.backup.occupied import sole_use
 from chatapi.runtime.backup.staging import (
     KEYS,
+    application_of,
     environment_of,
     lost_rows,
     migrate_and_check,
@@ -38,7 +39,6 @@ from chatapi.runtime.backup.staging import (
 )
 from chatapi.runtime.backup.verification import EMPTY_CLUSTER
 from chatapi.runtime.postgres.data_folder import EXCHANGE
-from chatapi.runtime.postgres.discovery import ROLE
 from chatapi.runtime.postgres.system_user import PostgresError, folder_with_owner
 from chatapi.runtime.unprivileged import give_data_dir
 from chatapi.ui.sizes import in_words
@@ -151,7 +151,9 @@ def raise_without_keys(manifest: dict[str, Any]) -> None:
 def restore_embedded(source: Path, manifest: dict[str, Any], options: Options, say: Say) -> bool:
     with staging_folder(exchange.NEW, keep_if=f"../{EXCHANGE}") as new:
         with running_in(new):
-            destination = Destination(new, superuser_of(new), role=ROLE, s3=bool(settings.MEDIA_S3_BUCKET))
+            destination = Destination(
+                new, application_of(new), in_one_transaction=False, s3=bool(settings.MEDIA_S3_BUCKET)
+            )
             load(source, options.passphrase, destination, dump=manifest["pg_dump"])
             analyze(superuser_of(new))
             keep_present_keys(new)

@@ -19,7 +19,7 @@ from django.conf import settings
 from chatapi.runtime.backup.dump import Target
 from chatapi.runtime.backup.errors import BackupError
 from chatapi.runtime.postgres import server as postgres_server
-from chatapi.runtime.postgres.discovery import NAME, postmaster, socket_folder
+from chatapi.runtime.postgres.discovery import NAME, ROLE, postmaster, socket_folder
 from chatapi.runtime.processes import PARENT
 
 KEYS = ("secret_key", "secrets_key")
@@ -50,6 +50,11 @@ def remove_socket_folder(path: Path) -> None:
 
 def superuser_of(folder: Path) -> Target:
     return Target({"host": str(socket_folder(folder / "pg")), "user": NAME, "dbname": NAME})
+
+
+def application_of(folder: Path) -> Target:
+    """The database as the product uses it: by the role that owns it, and that is no superuser."""
+    return Target({"host": str(socket_folder(folder / "pg")), "user": ROLE, "dbname": NAME})
 
 
 def environment_of(folder: Path, *, embedded: bool = True) -> dict[str, str]:

@@ -9,14 +9,13 @@ from django.conf import settings
 from chatapi.runtime.backup.errors import BackupError
 from chatapi.runtime.backup.load import Destination, load
 from chatapi.runtime.backup.staging import (
+    application_of,
     environment_of,
     lost_rows,
     migrate_and_check,
     running_in,
-    superuser_of,
     temporary_folder,
 )
-from chatapi.runtime.postgres.discovery import ROLE
 from chatapi.runtime.postgres.system_user import PostgresError
 from chatapi.ui.sizes import in_words
 
@@ -35,7 +34,9 @@ def verify_by_restoring(source: Path, passphrase: str | None, manifest: dict[str
         )
     try:
         with temporary_folder(NAME) as folder, running_in(folder, thrown_away=True):
-            destination = Destination(folder, superuser_of(folder), role=ROLE, with_media=False)
+            destination = Destination(
+                folder, application_of(folder), in_one_transaction=False, with_media=False
+            )
             load(source, passphrase, destination, dump=manifest["pg_dump"])
             environment = environment_of(folder)
             migrate_and_check(environment)
