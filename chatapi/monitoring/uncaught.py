@@ -5,15 +5,10 @@ import sys
 import threading
 from types import TracebackType
 
+from chatapi.command_line import SERVICES  # a command in a terminal prints Python's own traceback
+
 log = logging.getLogger("uncaught")
 
-SERVICES = (
-    "up",
-    "worker",
-    "standby",
-    "dispatch",
-    "receive",
-)  # of manage.py; a command in a terminal prints Python's own traceback
 MODULES = "chatapi.runtime."  # python -m chatapi.runtime.…
 
 

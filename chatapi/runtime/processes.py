@@ -56,6 +56,13 @@ def end_with_parent() -> None:
     os.register_at_fork(before=remember, after_in_child=lambda: end_with(before))
 
 
+def own_command(*words: str) -> list[str]:
+    """Returns the command line that runs another command of the product as this one was run."""
+    if os.path.basename(sys.argv[0]) == "__main__.py":  # python -m chatapi
+        return [sys.executable, "-m", "chatapi", *words]
+    return [sys.executable, sys.argv[0], *words]
+
+
 def start(
     command: Sequence[str], *, pass_fds: Sequence[int] = (), **environment: str
 ) -> "subprocess.Popen[bytes]":

@@ -14,31 +14,23 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
-from io import StringIO
 from types import FrameType
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from django.conf import settings
-from django.core.management import call_command, get_commands
 from django.core.management.base import CommandError, OutputWrapper
-from django.db import DatabaseError, InterfaceError, connection
 
-from chatapi.runtime import static_files
 from chatapi.runtime.postgres import server as postgres_server
-from chatapi.runtime.processes import Part, in_fork, start
+from chatapi.runtime.prepare import prepare
+from chatapi.runtime.processes import Part, in_fork, own_command, start
 from chatapi.runtime.start_checks import (
     check_port,
     lock_data_dir,
-    raise_on_wrong_database,
     raise_on_wrong_settings,
 )
 from chatapi.runtime.unprivileged import leave_root
-from hooks import worker_slots
-from hooks.actions.endpoints import end_all_overrides
-from hooks.models import Role
-from instances.actions.lifecycle import end_expiry
 
 CHECK_SECONDS = 0.2
 STOP_SECONDS = 11.5  # for all parts; PostgreSQL's own stop is within it, see postgres.STOP_SECONDS
@@ -87,12 +79,12 @@ class Product:
         parts: list[Part | Database] = []
         if settings.EMBEDDED_POSTGRES:
             parts.append(self.database(held))
-        in_fork(self.prepare)
+        in_fork(lambda: prepare(self.say))
         web = Part("The web server", lambda: start([sys.executable, "-m", "chatapi.runtime.web"]))
-        worker = Part("The worker", lambda: start([sys.executable, sys.argv[0], "worker"]))
+        worker = Part("The worker", lambda: start(own_command("worker")))
         started = [web, worker]
         if settings.STANDBY:
-            started.append(Part("The standby", lambda: start([sys.executable, sys.argv[0], "standby"])))
+            started.append(Part("The standby", lambda: start(own_command("standby"))))
         held.callback(stop_together, *started)
         for part in started:
             part.start()
@@ -113,29 +105,6 @@ class Product:
                 f"A PostgreSQL of an earlier start (process {server.pid}) still runs on {path}; using it."
             )
         return database
-
-    def prepare(self) -> None:
-        """Apply migrations, collect static files and, with the embedded database, create the demo account."""
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-                raise_on_wrong_database()
-                call_command("migrate", interactive=False, verbosity=0)
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
-            if not settings.INSTANCES_EXPIRE and (lifted := end_expiry()):
-                self.say(
-                    f"{lifted} instance(s) had an expiry date: with the embedded database they do not expire."
-                )
-            if not worker_slots.is_any_slot_held(Role.DISPATCH) and (ended := end_all_overrides()):
-                self.say(
-                    f"{ended} verification(s) had not been stopped: hooks are sent to their own URLs again."
-                )
-        except (DatabaseError, InterfaceError) as error:
-            raise CommandError(f"The database cannot be used: {str(error).strip().splitlines()[0]}") from None
-        static_files.collect()
-        protect_media()
-        if settings.EMBEDDED_POSTGRES and "demo" in get_commands():
-            call_command("demo", first_start=True, stdout=StringIO())
 
     # -- supervision
 
@@ -161,16 +130,6 @@ class Product:
             self.say(f"Demo login: {demo['email']}  password: {demo['password']}")
         except (OSError, ValueError, KeyError):
             pass  # an external database has no demo account
-
-
-def protect_media() -> None:
-    """Set the mode 700 of the media folder; version 0.1.0 created it with 755."""
-    media = settings.DATA_DIR / "media"
-    if media.is_dir() and media.stat().st_uid == os.getuid():
-        media.chmod(0o700)
-
-
-MIGRATION_LOCK = 0x63686174  # "chat": one machine at a time migrates a shared database
 
 
 class Database:
