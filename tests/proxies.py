@@ -1,4 +1,8 @@
-"""Real nginx and Caddy in front of a port, as their documentation sets them up."""
+"""nginx and Caddy in front of a port, with the configurations of deploy/.
+
+Only what belongs to a machine is replaced: ports, names, certificates, folders. Each replacement is checked, so a test
+cannot run with less than what is shipped.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,16 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.product import free_port
+import trustme
 
-# One process, not a daemon, as the user that runs the test. Its log, temporary files and pid are in `folder`.
+from tests.product import ROOT, free_port
+
+SHIPPED = {"nginx": "deploy/nginx/chatapi.conf", "caddy": "deploy/caddy/Caddyfile"}
+# The file that includes chatapi.conf: one process, not a daemon, as the user that runs the test.
 NGINX = """
 daemon off;
 master_process off;
@@ -21,103 +29,134 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 8192; }}
 http {{
-    access_log off;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    proxy_cache_path {folder}/cache keys_zone=pages:1m;
-    server {{
-        listen 127.0.0.1:{port}{tls};
-        client_max_body_size {max_body};
-        location / {{
-            proxy_pass http://127.0.0.1:{target};
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            {headers}
-        }}
-    }}
+    proxy_cache_path {folder}/cache keys_zone=pages:1m;  # for a test of a proxy that stores responses
+    include {folder}/chatapi.conf;
 }}
 """
-HOST = "proxy_set_header Host $host;"
-ADDRESS = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"
-SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
-RIGHT = (HOST, ADDRESS, SCHEME)
-CADDY = """
-{{
-    admin off
-    auto_https off
-}}
-:{port} {{
-    bind 127.0.0.1
-    reverse_proxy 127.0.0.1:{target}
-}}
-"""
+
+
+@dataclass(frozen=True)
+class Front:
+    """A running proxy with TLS: its port, its URL, the port of HTTP without TLS, and the folder of its logs."""
+
+    port: int
+    url: str
+    http_port: int
+    folder: Path
 
 
 @contextlib.contextmanager
-def proxy(name: str, target: int, folder: Path) -> Iterator[int]:
-    """Runs "nginx" or "caddy" in front of the port `target`; yields its port. "direct" yields `target`."""
+def proxy(name: str, target: int, folder: Path, edits: Mapping[str, str] | None = None) -> Iterator[int]:
+    """Runs "nginx" or "caddy" in front of the port `target`; yields its port. "direct" yields `target`.
+
+    It takes HTTP without TLS, for tests of how bytes are passed on. `edits` replaces more of the configuration.
+    """
     if name == "direct":
         yield target
         return
-    port = free_port()
-    if name == "nginx":
-        with nginx(port, target, folder):
-            yield port
-        return
-    config = folder / f"{name}.conf"
-    config.write_text(CADDY.format(port=port, target=target))
-    command = [program_of(name), "run", "--config", str(config), "--adapter", "caddyfile"]
-    with running(command, port, folder / f"{name}.log"):
-        yield port
+    with running(name, target, folder, None, edits or {}, free_port()) as front:
+        yield front.port
 
 
 @contextlib.contextmanager
-def nginx(
-    port: int,
+def tls_proxy(
+    name: str,
     target: int,
     folder: Path,
-    *,
-    headers: tuple[str, ...] = RIGHT,
-    max_body: str = "70m",
-    certificate: tuple[Path, Path] | None = None,
-) -> Iterator[None]:
-    """Runs nginx at `port`, in front of the port `target`; with `certificate` (its chain and its key), for https."""
-    config = folder / "nginx.conf"
-    tls = " ssl; ssl_certificate {}; ssl_certificate_key {}".format(*certificate) if certificate else ""
-    config.write_text(
-        NGINX.format(
-            folder=folder, port=port, target=target, tls=tls, max_body=max_body, headers="\n".join(headers)
-        )
-    )
-    command = [program_of("nginx"), "-c", str(config), "-e", str(folder / "error.log")]
-    with running(command, port, folder / "nginx.log"):
-        yield
-
-
-def program_of(name: str) -> str:
-    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/bin")
-    assert program, f"{name} is not installed: apt-get install {name}"
-    return program
+    certificate: trustme.LeafCert,
+    edits: Mapping[str, str] | None = None,
+    port: int | None = None,
+) -> Iterator[Front]:
+    """Runs "nginx" or "caddy" for https://localhost:<port>, in front of the port `target`."""
+    with running(name, target, folder, certificate, edits or {}, port or free_port()) as front:
+        yield front
 
 
 @contextlib.contextmanager
-def running(command: list[str], port: int, log: Path) -> Iterator[None]:
-    """Runs a proxy for the block, which starts when its port accepts connections."""
-    home = str(log.parent)
-    with open(log, "wb") as output:
+def running(
+    name: str,
+    target: int,
+    folder: Path,
+    certificate: trustme.LeafCert | None,
+    edits: Mapping[str, str],
+    port: int,
+) -> Iterator[Front]:
+    program = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/bin")
+    assert program, f"{name} is not installed: apt-get install {name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if certificate:
+        (folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        (folder / "key.pem").write_bytes(certificate.private_key_pem.bytes())
+    front = Front(port, f"https://localhost:{port}", free_port(), folder)
+    own = for_nginx if name == "nginx" else for_caddy
+    text = replaced(shipped(name), own(front, target, is_encrypted=certificate is not None))
+    text = replaced(text, edits)
+    if name == "nginx":
+        (folder / "chatapi.conf").write_text(text)
+        (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
+        command = [program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    else:
+        (folder / "Caddyfile").write_text(text)
+        command = [program, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    with open(folder / f"{name}.log", "wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env=os.environ | {"HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home},
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env=os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
         )  # fmt: skip
     try:
-        wait_for_port(port, process, log)
-        yield
+        wait_for_port(port, process, folder / f"{name}.log")
+        yield front
     finally:
         process.kill()  # a graceful end would wait for the clients' connections
         process.wait(10)
+
+
+def shipped(name: str) -> str:
+    """Returns the configuration of deploy/ for "nginx" or "caddy"."""
+    return (ROOT / SHIPPED[name]).read_text()
+
+
+def for_nginx(front: Front, target: int, *, is_encrypted: bool) -> dict[str, str]:
+    """Returns what this machine replaces in the shipped configuration."""
+    keys = "/etc/letsencrypt/live/chat.example.com"
+    tls = " ssl http2" if is_encrypted else ""
+    certificate = f"ssl_certificate {front.folder}/chain.pem;" if is_encrypted else ""
+    key = f"ssl_certificate_key {front.folder}/key.pem;" if is_encrypted else ""
+    return {
+        "server 127.0.0.1:8000;": f"server 127.0.0.1:{target};",
+        "listen 80;": f"listen 127.0.0.1:{front.http_port};",
+        "listen [::]:80;": "",
+        "listen 443 ssl http2;": f"listen 127.0.0.1:{front.port}{tls};",
+        "listen [::]:443 ssl http2;": "",
+        "server_name chat.example.com;": "server_name localhost;",
+        f"ssl_certificate {keys}/fullchain.pem;": certificate,
+        f"ssl_certificate_key {keys}/privkey.pem;": key,
+        "/var/log/nginx/": f"{front.folder}/",
+    }
+
+
+def for_caddy(front: Front, target: int, *, is_encrypted: bool) -> dict[str, str]:
+    """Returns what this machine replaces in the shipped configuration."""
+    site = f"https://localhost:{front.port}" if is_encrypted else f"http://:{front.port}"
+    certificate = f"tls {front.folder}/chain.pem {front.folder}/key.pem" if is_encrypted else ""
+    redirects = "disable_certs" if is_encrypted else "off"
+    return {
+        "\n{\n": f"\n{{\nadmin off\nauto_https {redirects}\nhttp_port {front.http_port}\n",
+        "\n{$DOMAIN:chat.example.com} {\n": f"\n{site} {{\nbind 127.0.0.1\n{certificate}\n",
+        "127.0.0.1:8000": f"127.0.0.1:{target}",
+    }
+
+
+def replaced(text: str, edits: Mapping[str, str]) -> str:
+    for old, new in edits.items():
+        assert old in text, f"{old!r} is not in the configuration"
+        text = text.replace(old, new)
+    return text
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import re
 import select
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
 
 from chatapi.runtime.web import body_rules
+from tests import proxies
 from tests.chatapi.runtime.web.serving import Running, serving
-from tests.product import free_port
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(SMUGGLED)
@@ -330,33 +327,11 @@ def test_a_name_with_an_underscore_is_no_other_header(server: Running) -> None:
 # -- behind a proxy, which keeps its connections to the server
 
 
-NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log stderr error;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  upstream site {{ server 127.0.0.1:{backend}; keepalive 4; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Marked 1;
-    }}
-  }}
-}}
-"""
-CADDY = """
-{{
-  admin off
-  auto_https off
-}}
-http://127.0.0.1:{port}, http://a:{port} {{
-  reverse_proxy 127.0.0.1:{backend} {{
-    header_up X-Marked 1
-  }}
-}}
-"""
+# Each request that a proxy makes has this mark.
+MARKED = {
+    "nginx": {"proxy_pass http://chatapi;": "proxy_pass http://chatapi; proxy_set_header X-Marked 1;"},
+    "caddy": {"transport http {": "header_up X-Marked 1\ntransport http {"},
+}
 
 
 @pytest.fixture(scope="module", params=["nginx", "caddy"])
@@ -364,33 +339,9 @@ def proxy(
     request: pytest.FixtureRequest, server: Running, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[int]:
     """The port of a proxy in front of `server`."""
-    folder, port = tmp_path_factory.mktemp(request.param), free_port()
-    config = folder / "config"
-    text = NGINX if request.param == "nginx" else CADDY
-    config.write_text(text.format(folder=folder, port=port, backend=server.port))
-    program = shutil.which(request.param) or f"/usr/sbin/{request.param}"
-    assert Path(program).exists(), f"{request.param} is missing: make debian installs it."
-    command = (
-        [program, "-p", str(folder), "-c", str(config)]
-        if request.param == "nginx"
-        else [program, "run", "--config", str(config), "--adapter", "caddyfile"]
-    )
-    environment = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + 30
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
-                time.sleep(0.05)
+    folder = tmp_path_factory.mktemp(request.param)
+    with proxies.proxy(request.param, server.port, folder, MARKED[request.param]) as port:
         yield port
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 PAIRS = list((AMBIGUOUS | {name: data for name, (data, _, _) in CLEAR.items()}).items())

@@ -11,9 +11,9 @@ import trustme
 
 from chatapi.runtime.doctor.checklist import CHECKS
 from tests.chatapi.runtime.doctor.finding import complaints, doctor
-from tests.chatapi.runtime.doctor.fronts import Front, nginx
 from tests.faults.databases import Database
 from tests.product import READY_SECONDS, Product, free_port, manage
+from tests.proxies import Front, tls_proxy
 from tests.requirements import cannot_run
 
 pytestmark = pytest.mark.timeout(3 * READY_SECONDS)
@@ -68,7 +68,7 @@ def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pro
     database = Database(folder / "database")
     port, target = free_port(), free_port()
     with (
-        nginx(folder, port, target, authority) as front,
+        tls_proxy("nginx", target, folder / "nginx", authority.issue_cert("localhost"), port=port) as front,
         Product(
             folder / "data",
             target,

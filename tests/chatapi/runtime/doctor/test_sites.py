@@ -23,13 +23,17 @@ from chatapi.runtime.doctor.redaction import redact
 from chatapi.runtime.doctor.runs import carry_out
 from tests.chatapi.runtime.doctor.conftest import PointedAt
 from tests.chatapi.runtime.doctor.finding import find, found
-from tests.chatapi.runtime.doctor.fronts import nginx
 from tests.faults.certificates import expired, self_signed, server_context
 from tests.faults.databases import Database
 from tests.product import READY_SECONDS, Product, free_port
-from tests.proxies import ADDRESS, HOST, RIGHT, SCHEME
+from tests.proxies import tls_proxy
 
 pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
+
+# Lines of the shipped nginx configuration, which faults replace.
+HOST = "proxy_set_header Host $host;"
+ADDRESS = "proxy_set_header X-Forwarded-For $remote_addr;"
+SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
 
 WARNING, ERROR = Level.WARNING, Level.ERROR
 BEHIND_FRONT = ("site-certificate", "proxy-host", "proxy-headers", "proxy-limit", "proxy-cache")
@@ -68,23 +72,22 @@ def site(running: tuple[Product, trustme.CA, Path], settings: Settings) -> Site:
 def fronted(
     site: Site,
     folder: Path,
+    edits: dict[str, str] | None = None,
     *,
-    lines: tuple[str, ...] = RIGHT,
-    max_body: str = "70m",
+    name: str = "nginx",
     certificate: trustme.LeafCert | None = None,
     target: int | None = None,
 ) -> Iterator[None]:
-    """Runs nginx in front of the site, and points SITE_URL to it."""
-    with nginx(
-        folder, free_port(), target or site.product.port, site.authority, lines=lines, max_body=max_body,
-        certificate=certificate,
-    ) as front:  # fmt: skip
+    """Runs a proxy in front of the site with the shipped configuration and these edits, and points SITE_URL to it."""
+    certificate = certificate or site.authority.issue_cert("localhost")
+    with tls_proxy(name, target or site.product.port, folder, certificate, edits) as front:
         site.settings.SITE_URL = front.url
         yield
 
 
-def test_a_proxy_that_does_everything(site: Site, tmp_path: Path, pointed_at: PointedAt) -> None:
-    with fronted(site, tmp_path):
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+def test_a_proxy_as_shipped(site: Site, tmp_path: Path, pointed_at: PointedAt, name: str) -> None:
+    with fronted(site, tmp_path, name=name):
         found("site-url", ERROR, "SITE_URL leads to a site with another database.", "same DATABASE_URL")
         with pointed_at(HOST=str(site.product.data_dir / "pg" / "socket"), PORT="5432", NAME="chatapi"):
             for name in ("site-url", *BEHIND_FRONT):
@@ -215,42 +218,42 @@ def test_a_certificate_that_expires_soon(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_proxy_that_changes_the_host(site: Site, tmp_path: Path) -> None:
-    with fronted(site, tmp_path, lines=("proxy_set_header Host chat_api;", ADDRESS, SCHEME)):
+    with fronted(site, tmp_path, {HOST: "proxy_set_header Host chat_api;"}):
         finding = found("proxy-host", ERROR, "does not pass on the host name", "proxy_set_header Host $host;")
     assert finding.detail == 'it sent the host "chat_api"'
     assert redact(finding.detail) == "it sent the host <host>"
 
 
 @pytest.mark.parametrize(
-    ("lines", "problem", "next_step"),
+    ("edits", "problem", "next_step"),
     [
         (
-            (HOST, SCHEME, 'proxy_set_header X-Forwarded-For "";'),
+            {ADDRESS: 'proxy_set_header X-Forwarded-For "";'},
             "does not set X-Forwarded-For",
             "proxy_set_header",
         ),
-        ((HOST, SCHEME), "passes X-Forwarded-For on as the client sent it", "$proxy_add_x_forwarded_for"),
-        ((HOST, ADDRESS), "does not set X-Forwarded-Proto to https", "X-Forwarded-Proto $scheme"),
+        ({ADDRESS: ""}, "passes X-Forwarded-For on as the client sent it", "$proxy_add_x_forwarded_for"),
+        ({SCHEME: ""}, "does not set X-Forwarded-Proto to https", "X-Forwarded-Proto $scheme"),
     ],
 )
 def test_a_proxy_that_sets_no_headers(
-    site: Site, tmp_path: Path, lines: tuple[str, ...], problem: str, next_step: str
+    site: Site, tmp_path: Path, edits: dict[str, str], problem: str, next_step: str
 ) -> None:
-    with fronted(site, tmp_path, lines=lines):
+    with fronted(site, tmp_path, edits):
         found("proxy-headers", ERROR, problem, next_step)
 
 
 def test_a_proxy_with_a_short_limit(site: Site, tmp_path: Path) -> None:
-    with fronted(site, tmp_path, max_body="1m"):  # nginx's default
+    with fronted(site, tmp_path, {"client_max_body_size 70m;": ""}):  # nginx's default
         found("proxy-limit", WARNING, "of 70 MB (REQUEST_MAX_BYTES)", "client_max_body_size 70m")
 
 
 def test_a_proxy_that_stores_responses(site: Site, tmp_path: Path) -> None:
     cache = (
-        "proxy_cache pages;", "proxy_cache_valid any 1m;",
-        "proxy_ignore_headers Cache-Control Expires Set-Cookie Vary;",
-    )  # fmt: skip
-    with fronted(site, tmp_path, lines=(*RIGHT, *cache)):
+        "proxy_cache pages; proxy_cache_valid any 1m; "
+        "proxy_ignore_headers Cache-Control Expires Set-Cookie Vary;"
+    )
+    with fronted(site, tmp_path, {SCHEME: f"{SCHEME} {cache}"}):
         found("proxy-cache", ERROR, "The proxy stores responses", "Switch off caching")
 
 
