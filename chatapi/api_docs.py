@@ -18,7 +18,7 @@ from django.views.decorators.http import condition, require_safe
 from django.views.decorators.vary import vary_on_headers
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
-DOCUMENT = Path(settings.BASE_DIR) / "docs" / "openapi.yaml"
+DOCUMENT = Path(settings.FILES_DIR) / "docs" / "openapi.yaml"
 YAML, JSON = "application/vnd.oai.openapi", "application/vnd.oai.openapi+json"
 # Media types of the Accept header → content type of the response. The first is the default.
 CONTENT_TYPES = {YAML: YAML, "application/yaml": YAML, JSON: JSON, "application/json": JSON}

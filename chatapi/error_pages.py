@@ -34,7 +34,7 @@ FORM_TOO_LONG = (
 )
 OTHER_ORIGIN = REASON_BAD_ORIGIN.split("%s")[0]
 MAX_HOST = 253  # characters of a host name
-ICON = Path(settings.BASE_DIR) / "static" / "img" / "logo.svg"
+ICON = Path(settings.FILES_DIR) / "static" / "img" / "logo.svg"
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -24,7 +24,9 @@ from chatapi.runtime.client_address import is_loopback
 from chatapi.runtime.postgres.server import embedded_database
 from chatapi.ui.host_names import to_a_labels
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parent.parent  # the clone, or the folder of an environment's packages
+IS_WHEEL = (BASE_DIR / "chatapi" / "files").is_dir()
+FILES_DIR = BASE_DIR / "chatapi" / "files" if IS_WHEEL else BASE_DIR  # templates, static files, documents
 VERSION = __version__
 
 env: Env = FileAwareEnv(strip_whitespace=True)  # without the newline at the end of a secret's file
@@ -40,9 +42,19 @@ def read(parse: Any, name: str, default: Any, **options: Any) -> Any:
         return default
 
 
+def default_data_dir() -> Path:
+    """Returns `var` in a clone; for an installed wheel, the folder for the data of a service or a user."""
+    if not IS_WHEEL:
+        return BASE_DIR / "var"
+    if os.getuid() == 0:
+        return Path("/var/lib/chatapi")
+    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "chatapi"
+
+
+DEFAULT_DATA_DIR = str(default_data_dir())
 # Everything that must survive a restart: database, secret key, demo login, media. Without symbolic links, because a
 # running PostgreSQL is recognised by the path of its data.
-DATA_DIR = Path(os.path.realpath(Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser()))
+DATA_DIR = Path(os.path.realpath(Path(read(env.str, "DATA_DIR", DEFAULT_DATA_DIR)).expanduser()))
 PORT = read(env.int, "PORT", 8000)
 # Below either of them, files and large captures are refused, so that the database continues to work.
 DISK_MIN_FREE_BYTES = read(env.int, "DISK_MIN_FREE_BYTES", 2 * 1024**3)
@@ -205,7 +217,7 @@ WSGI_APPLICATION = "chatapi.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [FILES_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -511,7 +523,7 @@ USE_TZ = True
 USE_I18N = False
 FORMAT_MODULE_PATH = "chatapi.formats"
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [FILES_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -48,12 +48,14 @@ class Product:
         port: int | None = None,
         *,
         python: Sequence[str] = (sys.executable,),
+        program: str = "manage.py",
+        folder: Path = ROOT,
         **environment: str,
     ) -> None:
-        """`python` is the start of the command line, up to the arguments of Python."""
+        """`python` is the start of the command line, up to the arguments of Python; `program` runs in `folder`."""
         self.data_dir = data_dir
-        self.python = python
-        self.is_copied = not any(name in environment for name in OWN_DATA)
+        self.python, self.program, self.folder = python, program, folder
+        self.is_copied = folder == ROOT and not any(name in environment for name in OWN_DATA)
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = product_environment(data_dir, PORT=str(self.port), **environment)
@@ -75,7 +77,7 @@ class Product:
         if Product.prepared_in and self.is_copied and not was_started(self.data_dir):
             copy_data(prepared("product", first_start), self.data_dir)
         self.process = subprocess.Popen(
-            [*self.python, "manage.py", "up"], cwd=ROOT, env=self.environment, text=True,
+            [*self.python, self.program, "up"], cwd=self.folder, env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self.printed = queue.Queue()  # a second start after a kill must not read the end of the first

@@ -75,7 +75,7 @@ def environment_of(folder: Path, *, embedded: bool = True) -> dict[str, str]:
 def manage(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
     """Runs a command of manage.py."""
     return subprocess.run(
-        [sys.executable, str(settings.BASE_DIR / "manage.py"), *words],
+        [sys.executable, "-m", "chatapi", *words],
         env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=settings.BASE_DIR,
     )  # fmt: skip
 

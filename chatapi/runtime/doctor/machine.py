@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 from django.conf import settings
 
+from chatapi.command_line import SERVICES
 from chatapi.runtime.doctor.findings import Finding, NotCarriedOut, error, warning
 from chatapi.ui import sizes
 from chatapi.ui.durations import in_words
@@ -23,10 +24,10 @@ from instances.limits import disk_space
 MIN_INODES_PERCENT = 5
 MIN_TEMPORARY_BYTES = 64 * 1024**2  # the longest upload
 MAX_FILES_USED = 0.8  # of the limit of open files
-CODE_FOLDERS = ("accounts", "chatapi", "hooks", "instances", "testing_tools", "templates")
+CODE_FOLDERS = ("accounts", "chatapi", "hooks", "instances", "testing_tools")
 CODE_SUFFIXES = (".py", ".html", ".txt")
-SERVICES = {"up", "worker", "standby", "dispatch", "send", "receive"}  # of manage.py
 WEB = "chatapi.runtime.web"
+PROGRAMS = ("manage.py", "chatapi")  # the latter for python -m chatapi
 
 
 def find_full_disk() -> Iterator[Finding]:
@@ -118,8 +119,8 @@ def find_outdated_processes() -> Iterator[Finding]:
 def newest_change() -> float:
     """Returns when the newest file of the code was changed, as a Unix time. 1,000 files take 5 ms."""
     newest = 0.0
-    for name in CODE_FOLDERS:
-        for folder, _, files in os.walk(settings.BASE_DIR / name):
+    for top in (*(settings.BASE_DIR / name for name in CODE_FOLDERS), settings.FILES_DIR / "templates"):
+        for folder, _, files in os.walk(top):
             for file in files:
                 if file.endswith(CODE_SUFFIXES):
                     with suppress(OSError):
@@ -130,15 +131,18 @@ def newest_change() -> float:
 def product_processes() -> Iterator[psutil.Process]:
     """Yields the services of this site on this machine, without their child processes.
 
-    They are recognized by their command line, their folder, and DATA_DIR in their environment; another user's processes
-    show neither of the latter, and are left out.
+    They are recognized by their command line and by DATA_DIR in their environment, or without it by their folder;
+    another user's processes show neither of the latter, and are left out.
     """
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if not service_of(process.cmdline()) or Path(process.cwd()) != Path(settings.BASE_DIR).resolve():
+            if not service_of(process.cmdline()):
                 continue
-            data_dir = process.environ().get("DATA_DIR") or str(settings.BASE_DIR / "var")
-            if Path(os.path.realpath(Path(data_dir).expanduser())) == settings.DATA_DIR:
+            folder, data_dir = Path(process.cwd()), process.environ().get("DATA_DIR")
+            if not data_dir and not settings.IS_WHEEL and folder != Path(settings.BASE_DIR).resolve():
+                continue  # of another clone
+            found = folder / Path(data_dir or settings.DEFAULT_DATA_DIR).expanduser()
+            if Path(os.path.realpath(found)) == settings.DATA_DIR:
                 yield process
 
 
@@ -147,6 +151,6 @@ def service_of(words: list[str]) -> str:
     if WEB in words:
         return WEB
     for place, word in enumerate(words[:-1]):
-        if os.path.basename(word) == "manage.py" and words[place + 1] in SERVICES:
+        if os.path.basename(word) in PROGRAMS and words[place + 1] in SERVICES:
             return f"manage.py {words[place + 1]}"
     return ""

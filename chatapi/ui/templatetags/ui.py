@@ -33,7 +33,7 @@ from chatapi.ui.states import (
 register = template.Library()
 
 MINUTE = timedelta(minutes=1)
-ICONS = Path(settings.BASE_DIR) / "static" / "vendor" / "tabler-icons"
+ICONS = Path(settings.FILES_DIR) / "static" / "vendor" / "tabler-icons"
 
 
 @cache

@@ -52,7 +52,7 @@ RECEIVERS = (
         variables=("SPREADSHEET_ID", "CREDENTIALS"),
     ),
 )  # fmt: skip
-FOLDER = settings.BASE_DIR / "docs" / "receivers"
+FOLDER = settings.FILES_DIR / "docs" / "receivers"
 
 
 class Source(NamedTuple):
