@@ -8,10 +8,17 @@ SYNAPSE := $(VENV)/synapse
 CODE := accounts chatapi hooks instances testing_tools tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak screens lock vendor format debian
+.PHONY: help install wheel run test check bench soak screens lock vendor format debian
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+# Compiled now: on a server, the user that runs the product cannot write into this folder.
+install: $(VENV)/ready ## install the packages, for a server (docs/install.md)
+	@$(PY) -m compileall -q $(filter-out tests,$(CODE))
+
+wheel: $(VENV)/ready ## build the wheel in dist/ (docs/install.md)
+	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 run: $(VENV)/ready ## start everything, and print the URL and a login when it is ready
 	@exec $(PY) manage.py up
@@ -78,8 +85,8 @@ node_modules/ready: package-lock.json
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
-# Besides Python, the tests need a browser, two proxies, a connection pooler, the runtimes of docs/receivers, HTTPie, age and an XMPP
-# server, all from Debian. Another Node.js works too.
+# Besides Python, the tests need a browser, two proxies, a connection pooler, the runtimes of docs/receivers, HTTPie, age, an XMPP
+# server, and systemd with D-Bus, all from Debian. Another Node.js works too.
 debian:
 	@missing=""; \
 	want() { test -n "$$2" || missing="$$missing $$1"; }; \
@@ -94,6 +101,8 @@ debian:
 	want age "$$(command -v age)"; \
 	want libgoogle-gson-java "$$(ls /usr/share/java/gson.jar 2>/dev/null)"; \
 	want prosody "$$(command -v prosody)"; \
+	want systemd "$$(command -v systemd-analyze)"; \
+	want dbus "$$(command -v dbus-daemon)"; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& echo "Installing$$missing for the tests (once)." \
 		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \

