@@ -134,6 +134,42 @@ class MatrixDouble:
         return sum(any(one.endswith("/sync") for one in list(account.asked)) for account in self.accounts)
 
 
+class WahaDouble:
+    """Sessions at a WAHA server, which work and have no webhook yet."""
+
+    def __init__(self) -> None:
+        from tests.doubles.waha import Waha
+
+        self.double = Waha().__enter__()
+
+    def add(self, number: int) -> list[Account]:
+        before = len(self.double.sessions)
+        added = [
+            self.double.add_session(f"shop-{before + index}", phone=f"1555{before + index:07}")
+            for index in range(number)
+        ]
+        return [
+            Account(
+                {"api_key": self.double.api_key, "hmac_key": f"hmac-key-of-{one.name}-{'x' * 32}"},
+                f"{one.name}@double",
+                {"url": self.double.url, "session": one.name},
+            )
+            for one in added
+        ]
+
+    def number(self) -> int:
+        return len(self.double.sessions)
+
+    def configured(self) -> int:
+        """Returns how many sessions send their events."""
+        return sum(bool(one.config.get("webhooks")) for one in list(self.double.sessions.values()))
+
+    def write(self, each: int) -> None:
+        for number in range(each):
+            for session in list(self.double.sessions.values()):
+                session.write(f"{FIRST_PERSON}@c.us", f"message {number}")
+
+
 class Doubles(BaseManager):
     pass
 
@@ -142,6 +178,7 @@ DOUBLES: dict[str, type[Any]] = {
     "telegram": TelegramDouble,
     "whatsapp_cloud": WhatsAppDouble,
     "matrix": MatrixDouble,
+    "waha": WahaDouble,
 }
 for _name, _class in DOUBLES.items():
     Doubles.register(_name, _class)

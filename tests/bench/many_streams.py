@@ -64,7 +64,9 @@ def measure(instances: int, seconds: float) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         Prosody(Path(folder) / "prosody") as prosody,
-        Product(Path(folder) / "product", HOOKS_ALLOW_NETWORKS="127.0.0.0/8") as product,
+        Product(
+            Path(folder) / "product", HOOKS_ALLOW_NETWORKS="127.0.0.0/8", QUOTA_INSTANCES="10000"
+        ) as product,
     ):
         jids = [prosody.register("bot").jid for _ in range(instances)]
         link(product, prosody, jids[:1])

@@ -9,7 +9,7 @@ import itertools
 import json
 import threading
 import time
-from queue import Empty, PriorityQueue
+from queue import PriorityQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -50,13 +50,13 @@ class Deliverer:
 
     def stop(self) -> None:
         self.is_stopping = True
+        self.waiting.put((0.0, next(self.numbers), 0, None, None))  # wakes the thread
 
     def run(self) -> None:
-        while not self.is_stopping:
-            try:
-                due, number, tried, event, webhook = self.waiting.get(timeout=0.2)
-            except Empty:
-                continue
+        while True:
+            due, number, tried, event, webhook = self.waiting.get()
+            if self.is_stopping:
+                return
             if due > time.monotonic():
                 self.waiting.put((due, number, tried, event, webhook))
                 time.sleep(0.005)
