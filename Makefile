@@ -86,7 +86,7 @@ node_modules/ready: package-lock.json
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
 # Besides Python, the tests need a browser, two proxies, a connection pooler, the runtimes of docs/receivers, HTTPie, age, an XMPP
-# server, and systemd with D-Bus, all from Debian. Another Node.js works too.
+# server, systemd with D-Bus and mmdebstrap, all from Debian. Another Node.js works too.
 debian:
 	@missing=""; \
 	want() { test -n "$$2" || missing="$$missing $$1"; }; \
@@ -103,6 +103,7 @@ debian:
 	want prosody "$$(command -v prosody)"; \
 	want systemd "$$(command -v systemd-analyze)"; \
 	want dbus "$$(command -v dbus-daemon)"; \
+	want mmdebstrap "$$(command -v mmdebstrap)"; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& echo "Installing$$missing for the tests (once)." \
 		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
