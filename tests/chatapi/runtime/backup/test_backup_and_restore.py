@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from chatapi.runtime.backup import exchange
 from chatapi.runtime.postgres import server as postgres_server
-from chatapi.runtime.postgres.discovery import NAME, ROLE
+from chatapi.runtime.postgres.discovery import NAME, ROLE, socket_folder
 from tests.chatapi.runtime.backup.sites import (
     PASSPHRASE,
     Load,
@@ -188,10 +189,12 @@ def test_other_keys_in_the_environment_are_reported(plain: Path, folder: Path) -
 
 
 def test_a_path_too_long_for_a_socket(plain: Path, folder: Path) -> None:
-    before = set(Path("/tmp").glob("chatapi-????????????????"))
-    done = restore(folder / ("x" * 100), plain)
+    target = folder / ("x" * 100)
+    sockets = socket_folder(target / exchange.NEW / "pg")
+    assert sockets.parent == Path("/tmp")
+    done = restore(target, plain)
     assert done.returncode == 0, done.stderr
-    assert set(Path("/tmp").glob("chatapi-????????????????")) == before
+    assert not sockets.exists()
 
 
 def test_files_in_a_bucket(plain: Path, folder: Path) -> None:
