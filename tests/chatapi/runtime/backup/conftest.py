@@ -1,13 +1,14 @@
 """A site for the tests of this folder, running, and its backups, plain and encrypted."""
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chatapi.runtime.backup.sites import PASSPHRASE, back_up, send, send_file
+from tests.chatapi.runtime.backup.sites import PASSPHRASE, back_up, restore, send, send_file
 from tests.product import Product
 from tests.receiver import Receiver
 from tests.rest import Rest
@@ -50,6 +51,21 @@ def encrypted(site: Product, open_folder: Path) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return open_folder / "encrypted.tar.age"
+
+
+@pytest.fixture(scope="session")
+def restored(plain: Path, open_folder: Path) -> Path:
+    """A DATA_DIR into which the backup was restored, stopped. Tests use copies."""
+    done = restore(open_folder / "restored", plain)
+    assert done.returncode == 0, done.stderr
+    return open_folder / "restored"
+
+
+@pytest.fixture
+def restored_copy(restored: Path, folder: Path) -> Path:
+    """The test's own copy of it: `folder`/site."""
+    subprocess.run(["cp", "--archive", restored, folder / "site"], check=True)
+    return folder / "site"
 
 
 @pytest.fixture

@@ -133,46 +133,48 @@ def test_restore_refuses_a_running_site_by_any_name(site: Product, plain: Path, 
     site.wait_for_ready()
 
 
-def test_restore_refuses_a_running_postgresql_by_any_name(plain: Path, folder: Path) -> None:
+def test_restore_refuses_a_running_postgresql_by_any_name(
+    plain: Path, folder: Path, restored_copy: Path
+) -> None:
     """One that a killed command has left. 0.1.0 started it by the name in DATA_DIR, which may be a symbolic link."""
-    assert restore(folder / "site", plain).returncode == 0
-    (folder / "link").symlink_to(folder / "site")
+    (folder / "link").symlink_to(restored_copy)
     server = postgres_server.start(folder / "link" / "pg")
     try:
         for name in ("site", "link"):
             done = restore(folder / name, plain, "--replace")
             assert done.returncode == 1
-            assert f"PostgreSQL (process {server.pid}) runs on {folder / 'site'}" in done.stderr
+            assert f"PostgreSQL (process {server.pid}) runs on {restored_copy}" in done.stderr
     finally:
         postgres_server.stop(server)
 
 
-def test_restore_refuses_data_unless_told_and_then_keeps_it(plain: Path, folder: Path) -> None:
-    assert restore(folder / "site", plain).returncode == 0
-    execute(folder / "site", "CREATE TABLE mine AS SELECT 7 AS seven")
-    before = files_of(folder / "site")
-    done = restore(folder / "site", plain)
+def test_restore_refuses_data_unless_told_and_then_keeps_it(plain: Path, restored_copy: Path) -> None:
+    site = restored_copy
+    execute(site, "CREATE TABLE mine AS SELECT 7 AS seven")
+    before = files_of(site)
+    done = restore(site, plain)
     assert done.returncode == 1
-    assert f"{folder}/site has data already (data, media)" in done.stderr
-    assert files_of(folder / "site") == before
-    done = restore(folder / "site", plain, "--replace")
+    assert f"{site} has data already (data, media)" in done.stderr
+    assert files_of(site) == before
+    done = restore(site, plain, "--replace")
     assert done.returncode == 0, done.stderr
-    assert rows(folder / "site", "SELECT to_regclass('mine')") == [(None,)]
-    [aside] = (folder / "site").glob("before-restore-*")
+    assert rows(site, "SELECT to_regclass('mine')") == [(None,)]
+    [aside] = site.glob("before-restore-*")
     assert f"What was there is in {aside}" in done.stdout
     assert {path.name for path in aside.iterdir()} >= {"pg", "media", "secret_key", "secrets_key"}
     assert rows(aside, "SELECT seven FROM mine") == [(7,)]
 
 
-def test_the_statements_of_a_backup_are_not_executed_by_the_superuser(plain: Path, folder: Path) -> None:
+def test_the_statements_of_a_backup_are_not_executed_by_the_superuser(
+    folder: Path, restored_copy: Path
+) -> None:
     """A backup may have been changed: a materialized view in it runs a query while it is restored."""
-    assert restore(folder / "site", plain).returncode == 0
     execute(
-        folder / "site",
+        restored_copy,
         f"SET ROLE {ROLE}; CREATE MATERIALIZED VIEW restored_by AS SELECT session_user::text AS name",
     )
-    assert rows(folder / "site", "SELECT name FROM restored_by") == [(NAME,)]
-    done = back_up(folder / "site", folder / "backup.tar", "--no-verify")
+    assert rows(restored_copy, "SELECT name FROM restored_by") == [(NAME,)]
+    done = back_up(restored_copy, folder / "backup.tar", "--no-verify")
     assert done.returncode == 0, done.stderr
     done = restore(folder / "new", folder / "backup.tar")
     assert done.returncode == 0, done.stderr

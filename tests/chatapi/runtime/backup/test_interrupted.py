@@ -1,7 +1,6 @@
 """kill -9 and a full disk leave a complete backup or none, and a DATA_DIR as it was or as restored."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -152,16 +151,15 @@ def found(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_postgresql_does_not_start_during_an_exchange(plain: Path, folder: Path) -> None:
-    assert restore(folder / "site", plain).returncode == 0
-    (folder / "site" / "restore.json").write_text('{"aside": "before", "old": []}')
-    done = back_up(folder / "site", folder / "backup.tar")
+def test_postgresql_does_not_start_during_an_exchange(plain: Path, folder: Path, restored_copy: Path) -> None:
+    (restored_copy / "restore.json").write_text('{"aside": "before", "old": []}')
+    done = back_up(restored_copy, folder / "backup.tar")
     assert done.returncode == 1
     assert "was interrupted; run `manage.py restore` again, which completes it." in done.stderr
-    done = restore(folder / "site", plain)
+    done = restore(restored_copy, plain)
     assert done.returncode == 0, done.stderr
     assert "An interrupted restore was completed." in done.stdout
-    assert lost_files(folder / "site") == []
+    assert lost_files(restored_copy) == []
 
 
 def test_a_full_disk_leaves_no_file(site: Product, small_disk: Path) -> None:
@@ -178,13 +176,11 @@ def test_a_restore_that_does_not_fit_changes_nothing(plain: Path, small_disk: Pa
     assert [path.name for path in (small_disk / "new").iterdir()] == ["up.lock"]
 
 
-def test_a_backup_that_cannot_be_restored_is_kept_as_unverified(plain: Path, folder: Path) -> None:
+def test_a_backup_that_cannot_be_restored_is_kept_as_unverified(folder: Path, restored_copy: Path) -> None:
     """Rows are missing, as `hooks check` finds: the backup may still be the best that there is."""
-    assert restore(folder / "site", plain).returncode == 0
-    execute(folder / "site", "UPDATE hooks_tally SET emitted = emitted + 1")
-    done = back_up(folder / "site", folder / "backup.tar")
+    execute(restored_copy, "UPDATE hooks_tally SET emitted = emitted + 1")
+    done = back_up(restored_copy, folder / "backup.tar")
     assert done.returncode == 1
     assert "hooks check: 1 instances checked, 1 wrong." in done.stderr
     assert not (folder / "backup.tar").exists()
     assert (folder / "backup.tar.unverified").exists()
-    shutil.rmtree(folder / "site")
