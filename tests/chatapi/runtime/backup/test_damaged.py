@@ -4,7 +4,11 @@ import random
 from pathlib import Path
 
 import pytest
+from pytest_django.fixtures import Settings
 
+from chatapi.runtime.backup.errors import DamagedBackup
+from chatapi.runtime.backup.restore import Options
+from chatapi.runtime.backup.restore import restore as restore_in_this_process
 from tests.chatapi.runtime.backup.sites import PASSPHRASE, restore
 
 pytestmark = pytest.mark.timeout(600)
@@ -34,7 +38,9 @@ def test_without_the_passphrase(
 
 @pytest.mark.parametrize("kind", ["plain", "encrypted"])
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "empty", "something else"])
-def test_damage_is_found(request: pytest.FixtureRequest, folder: Path, kind: str, damage: str) -> None:
+def test_damage_is_found(
+    request: pytest.FixtureRequest, folder: Path, settings: Settings, kind: str, damage: str
+) -> None:
     content = bytearray(request.getfixturevalue(kind).read_bytes())
     if damage == "flipped":
         content[len(content) // 2] ^= 1
@@ -45,7 +51,15 @@ def test_damage_is_found(request: pytest.FixtureRequest, folder: Path, kind: str
     else:
         content[:] = random.Random(7).randbytes(100_000)
     (folder / "backup").write_bytes(content)
-    done = restore(folder / "new", folder / "backup", BACKUP_PASSPHRASE=PASSPHRASE)
+    settings.DATA_DIR, settings.EMBEDDED_POSTGRES = folder / "new", True
+    with pytest.raises(DamagedBackup, match="The backup is damaged: "):
+        restore_in_this_process(folder / "backup", Options(PASSPHRASE), lambda line: None)
+    assert_nothing_restored(folder / "new")
+
+
+def test_the_command_says_that_a_backup_is_damaged(plain: Path, folder: Path) -> None:
+    (folder / "backup").write_bytes(plain.read_bytes()[:-20_000])
+    done = restore(folder / "new", folder / "backup")
     assert done.returncode == 1
     assert "The backup is damaged: " in done.stderr
     assert_nothing_restored(folder / "new")
