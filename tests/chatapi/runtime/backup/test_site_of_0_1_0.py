@@ -16,7 +16,7 @@ from chatapi.runtime.postgres.data_folder import programs
 from chatapi.runtime.postgres.discovery import NAME, ROLE, socket_folder
 from tests.chatapi.runtime.backup.sites import back_up, restore, rows, send
 from tests.chatapi.runtime.test_database_upgrade import create_data_16, upgrade
-from tests.product import Product
+from tests.product import Product, manage, product_environment
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -60,6 +60,10 @@ def assert_is_the_site(data_dir: Path) -> None:
         for what in ("hooks", "messages"):
             checked = product.manage(what, "check")
             assert checked.returncode == 0, checked.stdout
+    assert_has_the_rows(data_dir)
+
+
+def assert_has_the_rows(data_dir: Path) -> None:
     [(sent,)] = rows(data_dir, "SELECT count(*) FROM instances_message WHERE from_me")
     assert sent >= MESSAGES
     [(path, file)] = rows(data_dir, "SELECT path, file_id FROM instances_media")
@@ -78,11 +82,14 @@ def test_it_is_backed_up_as_it_is_and_restored_in_this_version(folder: Path) -> 
     done = restore(folder / "new", folder / "backup.tar")
     assert done.returncode == 0, done.stderr
     assert rows(folder / "new", "SELECT count(*) FROM django_migrations") > [(migrations,)]
-    assert_is_the_site(folder / "new")
+    assert_has_the_rows(folder / "new")
+    for what in ("hooks", "messages"):
+        checked = manage(what, "check", environment=product_environment(folder / "new"))
+        assert checked.returncode == 0, checked.stdout
 
 
 def test_it_is_upgraded_from_16_backed_up_and_restored(folder: Path) -> None:
-    """Its DATA_DIR, and that of the new site, are symbolic links."""
+    """Its DATA_DIR, and that of the new site, which starts, are symbolic links."""
     for name in ("old", "new"):
         (folder / name).symlink_to(folder / f"{name}-disk")
     write_site(folder / "old-disk", 16)
