@@ -29,6 +29,7 @@ from tests.servers.synapse import Synapse
 from tests.sessions import remember_password
 from tests.workers import (  # noqa: F401 - hooks of pytest
     compile_code,
+    imports_product,
     pytest_cmdline_main,
     pytest_xdist_make_scheduler,
 )
@@ -58,7 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("timeout"):
             continue
         seconds = TIMEOUTS.get(item.path.relative_to(Path(__file__).parent).parts[0])
-        if seconds is None and "product" in getattr(item, "fixturenames", ()):
+        starts_product = "product" in getattr(item, "fixturenames", ()) or imports_product(item.path)
+        if seconds is None and starts_product:
             seconds = PRODUCT_TIMEOUT
         if seconds:
             item.add_marker(pytest.mark.timeout(seconds))

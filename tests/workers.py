@@ -56,7 +56,12 @@ def rank(file: str) -> tuple[int, int]:
     for place, beginning in enumerate(WAITING):
         if name.startswith(beginning):
             return (0, place)
-    return (0, len(WAITING)) if "from tests.product import" in path.read_text() else (1, 0)
+    return (0, len(WAITING)) if imports_product(path) else (1, 0)
+
+
+@functools.cache
+def imports_product(path: Path) -> bool:
+    return "from tests.product import" in path.read_text()
 
 
 @pytest.hookimpl(optionalhook=True)
