@@ -79,7 +79,7 @@ def reached(hook: Hook, state: State) -> bool:
 
 def test_the_product_receives_sends_and_delivers_while_its_clock_is_set(clock: Clock, tmp_path: Path) -> None:
     """Web server, worker, sender and standby: all of its processes but PostgreSQL."""
-    with Receiver() as receiver, Product(tmp_path, None, **clock.environment) as product:
+    with Receiver() as receiver, Product(tmp_path, None, **clock.environment) as product:  # type: ignore[arg-type]
         rest = Rest(product)
         rest.call("PATCH", rest.home, json={"webhookUrl": receiver.url, "ackNotificationsOn": False})
         alice = create_product_instance(product.environment, receiver.url)
