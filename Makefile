@@ -104,6 +104,7 @@ debian:
 	want systemd "$$(command -v systemd-analyze)"; \
 	want dbus "$$(command -v dbus-daemon)"; \
 	want mmdebstrap "$$(command -v mmdebstrap)"; \
+	want prometheus "$$(command -v promtool)"; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& echo "Installing$$missing for the tests (once)." \
 		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
