@@ -51,6 +51,7 @@ class Waha(WebServer):
         self.api_key, self.engine, self.scans = api_key, engine, scans
         self.keys = {api_key}  # that are accepted
         self.sessions: dict[str, Session] = {}
+        self.deleted_sessions: list[Session] = []  # the last events of each may still be on their way
         self.counter = Counter()
         super().__init__(self.counter.lock)
         self.is_away = False  # it responds 503 to everything
@@ -58,7 +59,7 @@ class Waha(WebServer):
 
     def __exit__(self, *exception: object) -> None:
         super().__exit__(*exception)
-        for session in self.sessions.values():
+        for session in [*self.sessions.values(), *self.deleted_sessions]:
             session.deliverer.stop()
 
     def add_session(self, name: str, config: Json | None = None, *, phone: str = "15550001111") -> Session:
@@ -198,6 +199,7 @@ class Waha(WebServer):
     def on_session(self, method: str, name: str, body: Json) -> Response:
         if method == "DELETE":
             if found := self.sessions.pop(name, None):
+                self.deleted_sessions.append(found)
                 found.change("STOPPED")
             return Response("", 200)
         session = self.session(name, 404)

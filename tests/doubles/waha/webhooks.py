@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.doubles.waha.state import Session
 
 SECOND = 0.05  # s that a second of a webhook's `delaySeconds` takes here
+STOP_SECONDS = 30.0  # for a request that is under way
 MAX_PAUSE = 3.0  # s; with 15 attempts, a webhook may be away for half a minute
 
 
@@ -51,6 +52,8 @@ class Deliverer:
     def stop(self) -> None:
         self.is_stopping = True
         self.waiting.put((0.0, next(self.numbers), 0, None, None))  # wakes the thread
+        if self.thread is not None:
+            self.thread.join(STOP_SECONDS)
 
     def run(self) -> None:
         while True:
