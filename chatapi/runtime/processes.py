@@ -3,10 +3,12 @@
 import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -20,7 +22,8 @@ PARENT = "CHATAPI_PARENT"  # environment: the pid of the process that the child 
 # A part that ran this long restarts immediately; otherwise each pause is twice the previous one.
 SETTLED_SECONDS = 10.0
 MAX_PAUSE_SECONDS = 30.0
-STOP_FORK_SECONDS = 5.0
+STOP_FORK_SECONDS = 5.0  # after a fork has sent its result
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def restore_signals() -> None:
@@ -79,43 +82,70 @@ def start(
     )
 
 
+class ForkEnded(Exception):
+    """A fork ended without a result; str() is a sentence for users."""
+
+
 def in_fork(function: Callable[[], T]) -> T:
     """Returns what the function returns, or raises what it raises. It runs in a fork of this process.
 
     So the memory for what it imports and allocates is free again afterwards. Only for a process with one thread.
+    SIGINT and SIGTERM are for this process alone: if one raises an exception here, the fork is killed.
+
+    Raises:
+        ForkEnded: the fork was killed.
     """
     reader, writer = multiprocessing.Pipe(duplex=False)
     fork = multiprocessing.get_context("fork")
     process = fork.Process(target=run_and_send, args=(function, writer, os.getpid()))
-    process.start()
-    writer.close()
     try:
+        # The fork starts with our signal handlers: no signal may arrive before it ignores them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        writer.close()
         value, error = reader.recv()
+        process.join(STOP_FORK_SECONDS)
     except EOFError:
         process.join()
-        raise RuntimeError(f"A process of the start {describe_exit(process.exitcode or 0)}.") from None
-    except BaseException:  # a signal
-        process.terminate()
-        raise
+        sentence = f"A process of the start {describe_exit(process.exitcode or 0)}."
+        if process.exitcode == -signal.SIGKILL:
+            sentence += " If it was the kernel (`dmesg`), the machine has too little memory."
+        raise ForkEnded(sentence) from None
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         reader.close()
-        process.join(STOP_FORK_SECONDS)
-        process.kill()
-        process.join()
+        if process.pid:
+            process.kill()
+            process.join()
     if error is not None:
         raise error
     return cast(T, value)
 
 
 def run_and_send(function: Callable[[], Any], writer: Connection, parent: int) -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     end_with(parent)
     result: tuple[Any, Exception | None]
     try:
         result = function(), None
     except Exception as error:  # noqa: BLE001 - the parent raises it
-        result = None, error
+        result = None, with_traceback_as_note(error)
     with suppress(BrokenPipeError):  # the parent was stopped meanwhile
         writer.send(result)
+
+
+def with_traceback_as_note(error: Exception) -> Exception:
+    """Returns the error for another process, which does not get its traceback. One that cannot be sent becomes text."""
+    text = "".join(traceback.format_exception(error))
+    error.add_note(text)
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # noqa: BLE001 - whatever the class of the error raises
+        return RuntimeError(text)
+    return error
 
 
 def session_pids(leader: int) -> list[int]:

@@ -24,7 +24,7 @@ from django.core.management.base import CommandError, OutputWrapper
 
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.prepare import prepare
-from chatapi.runtime.processes import Part, in_fork, own_command, start
+from chatapi.runtime.processes import ForkEnded, Part, in_fork, own_command, start
 from chatapi.runtime.start_checks import (
     check_port,
     lock_data_dir,
@@ -62,7 +62,7 @@ class Product:
                 self.run(held)
         except Stop:
             self.say("Stopped.")
-        except postgres_server.PostgresError as error:
+        except (postgres_server.PostgresError, ForkEnded) as error:
             raise CommandError(str(error)) from None
 
     def say(self, line: str) -> None:
