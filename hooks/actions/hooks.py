@@ -8,12 +8,13 @@ from django.utils import timezone
 
 from hooks import database_clock
 from hooks.audit import ActingUser, report
-from hooks.explain.sentences import body_dropped_words
+from hooks.explain.sentences import body_dropped_words, is_being_cancelled
 from hooks.log import statistics
 from hooks.models import UNFINISHED, Attempt, Hook, Lane, SkipReason, State, Tally, Trigger
 from hooks.outbox import wake
 
 NO_URL = "The instance has no webhook URL. Set one first."
+BEING_CANCELLED = "The waiting hooks of this endpoint are being cancelled. Try again when that is done."
 REMOVED = "The endpoint of this hook was removed, so the hook can't be sent."
 
 
@@ -35,10 +36,17 @@ def raise_without_url(hook: Hook) -> None:
         raise NotPossible(NO_URL)
 
 
+def raise_if_being_cancelled(hook: Hook) -> None:
+    """Raises NotPossible if a task would cancel the hook when it waits again; see maintenance/cancelling.py."""
+    if is_being_cancelled(hook):
+        raise NotPossible(BEING_CANCELLED)
+
+
 def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
     """Resend a finished hook with its `webhook-id`; in its lane it is treated like a retry.
 
-    Raises NotPossible if it has not finished, its body was dropped, or there is no URL.
+    Raises NotPossible if it has not finished, its body was dropped, there is no URL, or the waiting hooks of its
+    endpoint are being cancelled.
     """
     with transaction.atomic():
         row = locked(hook)
@@ -47,6 +55,7 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
         if row.body_dropped_at is not None:
             raise NotPossible(f"{body_dropped_words()}, so this hook can't be resent.")
         raise_without_url(row)
+        raise_if_being_cancelled(row)
         before = row.state
         row.state, row.skip_reason, row.trigger = State.RETRYING, "", Trigger.RESEND
         row.next_attempt_at, row.finished_at = database_clock.query_now(), None
@@ -66,12 +75,14 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
 def try_now(hook: Hook, *, acting_user: ActingUser) -> Hook:
     """Make a retry due now.
 
-    Raises NotPossible if the hook is not waiting for a retry, its endpoint is paused, or there is no URL.
+    Raises NotPossible if the hook is not waiting for a retry or is being cancelled, its endpoint is paused, or there is
+    no URL.
     """
     with transaction.atomic():
         row = locked(hook)
         if row.state != State.RETRYING:
             raise NotPossible("This hook is not waiting for another attempt.")
+        raise_if_being_cancelled(row)
         if row.endpoint.paused_at is not None:
             raise NotPossible("Delivery to this endpoint is paused. Resume it to send the hook.")
         raise_without_url(row)

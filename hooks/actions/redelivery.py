@@ -264,9 +264,14 @@ def work_on(job: Redelivery) -> int:
     examined = 0
     for part in parts:
         room = MOST_WAITING - waiting_by_lane.get(part.endpoint_id, 0)
-        if room > 0 and part.endpoint.paused_at is None:
+        if room > 0 and can_queue(part.endpoint):
             examined += queue_portion(job, part=part, size=room)
     return examined
+
+
+def can_queue(endpoint: Endpoint) -> bool:
+    """Returns whether hooks may be queued: while waiting ones are being cancelled, these would be cancelled too."""
+    return endpoint.paused_at is None and endpoint.cancel_up_to is None
 
 
 def queue_portion(job: Redelivery, *, part: RedeliveryPart, size: int) -> int:
@@ -289,6 +294,8 @@ def queue_portion(job: Redelivery, *, part: RedeliveryPart, size: int) -> int:
             mine.save(update_fields=["finished_at"])
             return 0
         endpoint = Endpoint.objects.get(pk=part.endpoint_id)
+        if not can_queue(endpoint):
+            return 0
         sendable_now = resendable if endpoint.effective_url() else resendable.exclude(to_url="")
         if endpoint.is_removed:  # also hooks with a URL of their own
             sendable_now = resendable.none()

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from accounts.models import AuditEntry
-from hooks.actions import stopping
+from hooks.actions import redelivery, stopping
+from hooks.actions.hooks import NotPossible, resend, try_now
 from hooks.maintenance import cancelling, conservation
 from hooks.models import Endpoint, Hook, Lane, State, Tally
 from instances.actions.lifecycle import delete_instance
@@ -117,6 +119,39 @@ def test_a_hook_that_is_handed_back_meanwhile_is_cancelled_too(
     cancelling.cancel()
     assert set(states()) == {State.CANCELLED}
     assert nothing_is_missing()
+
+
+def test_a_hook_is_not_resent_until_the_task_is_done(waiting: Instance) -> None:
+    """The task would cancel it again. A hook that is newer than what is cancelled is resent."""
+    stopping.cancel_waiting(waiting.pk, acting_user=None)
+    cancelled = Hook.objects.filter(state=State.CANCELLED).earliest("pk")
+    retrying = Hook.objects.filter(state=State.QUEUED).latest("pk")
+    Hook.objects.filter(pk=retrying.pk).update(state=State.RETRYING, next_attempt_at=timezone.now())
+    receive_message(waiting, sender="17680561234", body="later")
+    later = Hook.objects.latest("pk")
+    Hook.objects.filter(pk=later.pk).update(state=State.FAILED, finished_at=timezone.now())
+    for action, hook in ((resend, cancelled), (try_now, retrying)):
+        with pytest.raises(NotPossible, match="are being cancelled"):
+            action(hook, acting_user=None)
+    resend(later, acting_user=None)
+    cancelling.cancel()
+    assert states() == ["cancelled"] * 7 + ["retrying"]
+    resend(cancelled, acting_user=None)
+    cancelling.cancel()
+    assert states() == ["retrying"] + ["cancelled"] * 6 + ["retrying"]
+
+
+def test_a_redelivery_waits_until_the_task_is_done(waiting: Instance) -> None:
+    oldest = Hook.objects.earliest("pk")
+    Hook.objects.filter(pk=oldest.pk).update(state=State.FAILED, finished_at=timezone.now())
+    stopping.cancel_waiting(waiting.pk, acting_user=None)
+    failed = {"states": ["failed"]}
+    redelivery.plan(Instance.objects.filter(pk=waiting.pk), wanted=failed, acting_user=None)
+    assert redelivery.work() == 0
+    cancelling.cancel()
+    assert redelivery.work() == 1
+    cancelling.cancel()
+    assert states() == ["retrying"] + ["cancelled"] * 6
 
 
 def test_pages_and_rest_say_so_until_it_is_done(waiting: Instance, client: Client) -> None:
