@@ -17,8 +17,6 @@ from hooks.actions.endpoints import end_pause
 from hooks.audit import ActingUser, report
 from hooks.models import Endpoint, Hook, Lane, PauseReason, State, Tally
 
-# hooks of one endpoint in one transaction of a task, a second's work; for more, the caller calls again
-CANCEL_BATCH = 50_000
 CANCELLED_AT_ONCE = 2_000  # hooks of one endpoint that a request cancels itself: 40 ms
 
 
@@ -86,7 +84,7 @@ def schedule_cancelling() -> None:
     async_task("hooks.maintenance.cancelling.cancel")
 
 
-def cancel_waiting_of(endpoint_id: int, *, limit: int = CANCEL_BATCH) -> int:
+def cancel_waiting_of(endpoint_id: int, *, limit: int) -> int:
     """Cancel waiting hooks of one endpoint in the caller's transaction: retries, then the oldest; returns how many.
 
     The caller writes the audit row.

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from functools import partial
 
 from django.db import transaction
 
@@ -45,16 +47,22 @@ def recorded() -> EndpointQuerySet:
 
 
 def cancel_of_endpoint(key: int, ends: float = math.inf) -> int:
-    """Cancel the hooks of one endpoint until none is left or time.monotonic() is past `ends`; returns how many.
+    """Cancel what is recorded for one endpoint, until time.monotonic() is past `ends`; returns how many."""
+    return cancel_in_portions(partial(cancel_batch, key), ends)
 
-    Each portion begins after the last one, so that it does not read all cancelled hooks again. When none is left there,
-    a hook that was handed back meanwhile may be before it. After each it sleeps as long as it worked, which leaves half
-    of the disk's time to others.
+
+def cancel_in_portions(cancel_portion_after: Callable[[int], list[int]], ends: float = math.inf) -> int:
+    """Cancel portions until none is left or time.monotonic() is past `ends`; returns how many hooks.
+
+    `cancel_portion_after` cancels some waiting hooks with keys above a number, and returns their keys. Each portion
+    begins after the last one, so that it does not read all cancelled hooks again. When none is left there, a hook that
+    was handed back meanwhile may be before it. After each it sleeps as long as it worked, which leaves half of the
+    disk's time to others.
     """
     cancelled = after = 0
     while True:
         began = time.monotonic()
-        keys = cancel_batch(key, after)
+        keys = cancel_portion_after(after)
         if not keys and not after:
             return cancelled
         cancelled += len(keys)

@@ -5,10 +5,13 @@ A hook that was being sent when its endpoint was removed may wait for a retry af
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.db import transaction
 
-from hooks.actions.stopping import cancel_waiting_of
+from hooks.actions.stopping import cancel_portion
 from hooks.log import statistics
+from hooks.maintenance.cancelling import BATCH, cancel_in_portions
 from hooks.models import Endpoint, Hook
 
 
@@ -16,15 +19,14 @@ def clean() -> str:
     """Do this for all removed endpoints; returns a summary for the task's result. A schedule runs it too."""
     cancelled = deleted = 0
     for endpoint in Endpoint.objects.filter(removed_at__isnull=False).order_by("pk"):
-        while found := cancel_batch(endpoint):
-            cancelled += found
+        cancelled += cancel_in_portions(partial(cancel_batch, endpoint.pk))
         deleted += delete_without_hooks(endpoint)
     return f"{cancelled} hooks of removed endpoints cancelled, {deleted} removed endpoints deleted"
 
 
 @transaction.atomic
-def cancel_batch(endpoint: Endpoint) -> int:
-    return cancel_waiting_of(endpoint.pk)
+def cancel_batch(key: int, after: int) -> list[int]:
+    return cancel_portion(key, limit=BATCH, after=after)
 
 
 @transaction.atomic

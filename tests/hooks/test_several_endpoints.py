@@ -186,12 +186,16 @@ def test_a_task_cancels_what_the_removal_of_an_endpoint_leaves(
 ) -> None:
     monkeypatch.setattr(endpoint_list, "CANCELLED_AT_ONCE", 2)
     other = add(instance)
-    emit(instance, MESSAGE, MESSAGE, MESSAGE)
+    emit(instance, *[MESSAGE] * 8)
     remove_endpoint(other, acting_user=None)
-    assert sorted(state for _, state in hooks_of(other)) == ["cancelled", "cancelled", "queued"]
+    assert [state for _, state in hooks_of(other)] == ["cancelled"] * 2 + ["queued"] * 6
     assert [task.func() for task in OrmQ.objects.all()] == ["hooks.maintenance.removed_endpoints.clean"]
-    removed_endpoints.clean()
-    assert hooks_of(other) == [("message", "cancelled")] * 3
+    monkeypatch.setattr(removed_endpoints, "BATCH", 2)
+    with CaptureQueriesContext(connection) as queries:
+        removed_endpoints.clean()
+    portions = [query for query in queries.captured_queries if query["sql"].startswith('UPDATE "hooks_hook"')]
+    assert len(portions) == 3
+    assert hooks_of(other) == [("message", "cancelled")] * 8
     assert_conserved()
 
 
