@@ -64,6 +64,8 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # back from the database would break every page that shows the message; a future one would keep the chat at the top.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_AHEAD = timedelta(days=1)  # of this machine's clock
+# The same for a status. Earlier ones are left out, so a clock that was wrong once would hide what is reported later.
+MAX_STATUS_AHEAD = timedelta(minutes=10)
 NO_FILE = "file not available"  # the body of a message without its file
 
 
@@ -191,11 +193,16 @@ def valid_ids(person: Person) -> Person:
 
 
 def is_outdated(instance: Instance, time: datetime | None) -> bool:
-    """Whether the messenger has reported what was later than `time` already; otherwise remembers it. Two queries."""
-    states = ReceiverState.objects.filter(instance=instance)
-    if time is None or states.filter(Q(status_at=None) | Q(status_at__lte=time)).update(status_at=time):
+    """Whether the messenger has reported what was later than `time` already; otherwise remembers it. Two queries.
+
+    A time that cannot be right is not compared, neither this one nor one that was remembered.
+    """
+    latest = timezone.now() + MAX_STATUS_AHEAD
+    if time is None or not EARLIEST <= time <= latest:
         return False
-    return states.exists()
+    states = ReceiverState.objects.filter(instance=instance)
+    is_later = Q(status_at=None) | Q(status_at__lte=time) | Q(status_at__gt=latest)
+    return not states.filter(is_later).update(status_at=time) and states.exists()
 
 
 def record_status(instance: Instance, event: StatusReported) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -85,4 +86,22 @@ def test_of_another_account_any_status_counts(instance: Instance, session: Sessi
         acting_user=None,
     )
     MESSENGER.deliver(instance, session.events[-2])
+    assert status(instance) == AccountStatus.GOT_QR_CODE
+
+
+def test_a_wrong_clock_does_not_hide_later_statuses(instance: Instance, session: Session) -> None:
+    session.change("SCAN_QR_CODE")
+    session.change("WORKING")
+    code_shown, working = session.events[-2:]
+    in_2999 = int(datetime(2999, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    MESSENGER.deliver(instance, {**code_shown, "timestamp": in_2999})
+    assert status(instance) == AccountStatus.GOT_QR_CODE
+    MESSENGER.deliver(instance, working)
+    assert status(instance) == AccountStatus.AUTHENTICATED
+
+
+def test_a_time_in_the_future_that_was_stored_hides_nothing(instance: Instance, session: Session) -> None:
+    session.change("SCAN_QR_CODE")
+    ReceiverState.objects.filter(instance=instance).update(status_at=datetime(2999, 1, 1, tzinfo=UTC))
+    MESSENGER.deliver(instance, session.events[-1])
     assert status(instance) == AccountStatus.GOT_QR_CODE
