@@ -32,7 +32,11 @@ log = logging.getLogger(__name__)
 
 # Seconds before the next try after the first, second, … failure in a row: 1, 2, 4 … 300, ±20 %.
 MAX_BACK_OFF = 300.0
+MAX_DOUBLINGS = 16  # 2.0 ** 1024 is no float
 JITTER = 0.2
+# A connection that responds after as long as the pause before it, or after this many seconds, ends the failures in a
+# row. One that ends earlier does not: a server may accept each sign-in and then close the stream.
+STEADY_SECONDS = 30.0
 DATABASE_PAUSE = 1.0  # s between tries to record a batch while the database is away
 # Seconds between tries to record an ack of a message that is being sent: 0.1, 0.2, 0.4 … At a messenger of streams it
 # comes 2 ms after the message, before the sender has recorded that. Later events wait.
@@ -45,7 +49,11 @@ ENDED = "The messenger ended the connection."
 
 def back_off(failures: int) -> float:
     """Returns the seconds until the next try after this number of failures in a row."""
-    return min(2.0 ** (failures - 1), MAX_BACK_OFF) * random.uniform(1 - JITTER, 1 + JITTER)
+    return mean_pause(failures) * random.uniform(1 - JITTER, 1 + JITTER)
+
+
+def mean_pause(failures: int) -> float:
+    return min(2.0 ** min(failures - 1, MAX_DOUBLINGS), MAX_BACK_OFF)
 
 
 def sentence_of(error: Exception) -> str:
@@ -100,7 +108,7 @@ class Connection:
                     raise ReceiveFailed(ENDED)
                 except (NotOwner, Instance.DoesNotExist):
                     raise
-                except Exception as error:  # noqa: BLE001 - whatever a channel raises, it is tried again
+                except Exception as error:  # noqa: BLE001 - what a channel raises, even by a bug, is shown and retried
                     await self.fail(error)
         except (NotOwner, Instance.DoesNotExist):
             return  # the next look finds out who receives for it
@@ -109,6 +117,8 @@ class Connection:
 
     async def receive(self) -> None:
         """Record what the channel yields, as long as it can."""
+        loop = asyncio.get_running_loop()
+        steady_at = loop.time() + min(mean_pause(self.failures), STEADY_SECONDS)
         batches: AsyncGenerator[Batch] = self.channel.receive(self.link, self.cursor, self.network)  # type: ignore[assignment]  # PEP 525
         try:
             async with contextlib.aclosing(batches):
@@ -120,7 +130,8 @@ class Connection:
                         self.on_success(self)
                     if batch.stream is not None:
                         await self.offer(batch.stream)
-                    self.failures = 0
+                    if loop.time() >= steady_at:
+                        self.failures = 0
         finally:
             self.withdraw()
 
