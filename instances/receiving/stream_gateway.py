@@ -28,7 +28,8 @@ MAX_BODY_BYTES = 2 * 1024 * 1024  # a message of 100 000 characters, each escape
 READ_SECONDS = 10.0  # for the request
 WRITE_SECONDS = 10.0  # for the sender to read the response
 CALL_SECONDS = 9.0  # for the response: within the sender's deadline
-MAX_REQUESTS = 5_000  # at once; further ones get 503
+# At once; further ones get 503. Those that are still to be read count too: each has a file descriptor.
+MAX_REQUESTS = 5_000
 
 REQUEST_LINE = re.compile(rb"POST /([0-9]{1,19})/([a-z-]{1,40}) HTTP/1\.[01]")
 LENGTH = re.compile(rb"\r\nContent-Length:[ \t]*([^\r]*)", re.IGNORECASE)
@@ -117,6 +118,8 @@ class StreamGateway:
 
     async def respond(self, reader: asyncio.StreamReader) -> StreamReply:
         """Read a request and return its response. Raises what a broken connection raises, or ValueError."""
+        if len(self.requests) > MAX_REQUESTS:
+            return BUSY
         async with asyncio.timeout(READ_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
             line = REQUEST_LINE.match(head)
@@ -127,8 +130,6 @@ class StreamGateway:
             bearer = BEARER.search(head)
             if bearer is None or not hmac.compare_digest(bearer[1], stream_token(number).encode()):
                 return UNAUTHORIZED
-            if len(self.requests) > MAX_REQUESTS:
-                return BUSY
             body = await reader.readexactly(length)
         stream = self.streams.get(number)
         if stream is None and number in self.lost:

@@ -197,6 +197,26 @@ def test_a_request_that_stays_unfinished_is_closed(sent: bytes, monkeypatch: pyt
     run(work)
 
 
+def test_connections_over_the_limit_are_closed_before_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token, and so without a request, each would have a file descriptor for READ_SECONDS."""
+    monkeypatch.setattr(stream_gateway, "MAX_REQUESTS", 2)
+
+    async def work(gateway: StreamGateway) -> None:
+        host, _, port = gateway.url.removeprefix("http://").partition(":")
+        idle = [await asyncio.open_connection(host, int(port)) for _ in range(2)]
+        while len(gateway.requests) < 2:
+            await asyncio.sleep(0.01)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        for _, each in [*idle, (reader, writer)]:
+            each.close()
+        while gateway.requests:
+            await asyncio.sleep(0.01)
+        assert (await asyncio.to_thread(send, link(gateway), "message")).status == 200
+
+    run(work)
+
+
 def test_a_sender_that_does_not_read_its_response_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream_gateway, "WRITE_SECONDS", 0.05)
 
