@@ -1,7 +1,7 @@
 """The alerts that a site should have, as rules of Prometheus, with what a person does about each.
 
 A site with several web servers may have each of them scraped: they respond the same, so expressions take the maximum.
-Rules are by `job`: one Prometheus may watch several sites.
+Rules are by `job`: one Prometheus may watch several sites. One that has not responded for a week counts as removed.
 """
 
 from __future__ import annotations
@@ -41,8 +41,11 @@ def percentile(series: str) -> str:
 
 ALERTS = (
     Alert(
-        "ChatAPIMetricsMissing", Severity.CRITICAL, "absent(chatapi_dispatchers)", "5m",
-        "No web server of Chat API responds to /metrics.",
+        "ChatAPIMetricsMissing", Severity.CRITICAL,
+        "max by (job) (max_over_time(chatapi_dispatchers[7d])) unless max by (job) (chatapi_dispatchers) "
+        "or absent_over_time(chatapi_dispatchers[7d])",
+        "5m",
+        "No web server of Chat API{{ with $labels.job }} ({{ . }}){{ end }} responds to /metrics.",
         "The web server or the database does not respond, or METRICS_TOKEN differs. Open /readyz, and run "
         "`manage.py doctor`.",
     ),
@@ -103,7 +106,7 @@ ALERTS = (
     Alert(
         "ChatAPILinksLost", Severity.WARNING,
         'max by (job, channel) (delta(chatapi_channel_links{state="lost"}[10m])) > 5', "0m",
-        "{{ $value }} links of {{ $labels.channel }} were lost within ten minutes.",
+        "{{ $value | printf \"%.0f\" }} links of {{ $labels.channel }} were lost within ten minutes.",
         "The messenger has refused the credentials of several accounts at once: see its status page, and the reason in "
         "\"Queues and dispatchers\" on the support desk.",
     ),
@@ -116,7 +119,7 @@ ALERTS = (
     Alert(
         "ChatAPICallbacksFailed", Severity.WARNING,
         "max by (job) (delta(chatapi_callbacks_failed[1h])) > 0", "0m",
-        "{{ $value }} callbacks of messengers have failed within an hour.",
+        "{{ $value | printf \"%.0f\" }} callbacks of messengers have failed within an hour.",
         "Their error is on the instance's page, where they are handled again.",
     ),
     Alert(

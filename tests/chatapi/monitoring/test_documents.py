@@ -138,6 +138,11 @@ def test_the_rules_are_of_the_form_that_prometheus_reads() -> None:
         assert rule["annotations"]["summary"].count("{{") == rule["annotations"]["summary"].count("}}")
 
 
+def test_a_value_in_a_summary_has_a_format() -> None:
+    """Prometheus extrapolates differences and rates, so a number of links would have decimals."""
+    assert not [alert.name for alert in ALERTS if re.search(r"\$value\s*}}", alert.summary)]
+
+
 def test_every_alert_fires_when_it_should_and_none_on_a_healthy_site(tmp_path: Path) -> None:
     """alerts_test.yml has a case for each; promtool reads the rules and runs the cases."""
     cases = yaml.safe_load(CASES.read_text())["tests"]
