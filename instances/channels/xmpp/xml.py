@@ -19,6 +19,11 @@ MAX_DEPTH, MAX_ELEMENTS = 64, 20_000
 # packets would block the other accounts of a receiver for an hour. A tag of 256 KB in packets of 1.4 KB takes 23 MB.
 MAX_READ_AGAIN = 64 * 1024 * 1024  # bytes, of one tag
 READ_BYTES = 64 * 1024  # that are parsed at once
+# Expat never forgets a name or prefix that it has read: 40 MB of made-up ones took 290 MB until the stream ended, and
+# anyone can send them to the account. After so many bytes another expat reads on, from the next stanza whose tag does
+# not begin in an earlier part. Few do; a server that sends no other is refused after MAX_EXPAT_BYTES.
+NEXT_EXPAT_BYTES, MAX_EXPAT_BYTES = 1024 * 1024, 16 * 1024 * 1024
+ROOT = re.compile(rb"""<(?:"[^"]*"|'[^']*'|[^"'>])*>""")  # the start tag of a stream
 MAX_NAMES = 1_000  # that are remembered; a stream has fewer than 300, unless someone makes them up
 ELEMENT_BYTES, ATTRIBUTE_BYTES = 120, 100  # of memory, besides names and texts (measured: 115, 85)
 
@@ -30,6 +35,13 @@ NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 class BadXml(ValueError):
     """This is not XML as XMPP allows it. The text is a sentence."""
+
+
+class NextExpat(Exception):
+    """Another expat is to read on from here: `start` is the place in the part that was fed."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
 
 
 def text_of(text: str) -> str:
@@ -137,15 +149,23 @@ class StanzaParser:
         # Full names by expat's, each once: 10 000 elements of a namespace of 5 KB would take 51 MB.
         self.names: dict[str, str] = {}
         self.names_of_expat: dict[str, str] = {}  # it would never forget one
+        self.head = bytearray()  # what was fed before the root's start tag ended
+        self.root = b""  # the root's start tag, which the next expat has to know
+        self.begin_expat()
+
+    def begin_expat(self) -> None:
+        """Read what follows by a new expat, within the root."""
         self.parser = parser = expat.ParserCreate("utf-8", "}", intern=self.names_of_expat)
         parser.buffer_text = True
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            parser.SetReparseDeferralEnabled(False)  # a stanza must not wait for the next one
+        parser.Parse(self.root, False)
+        self.expat_bytes = len(self.root)  # that this expat has read
         parser.StartElementHandler = self.start
         parser.EndElementHandler = self.end
         parser.CharacterDataHandler = self.text
         for name in ("StartDoctypeDecl", "Comment", "ProcessingInstruction", "EntityDecl"):
             setattr(parser, f"{name}Handler", self.refuse)
-        if hasattr(parser, "SetReparseDeferralEnabled"):
-            parser.SetReparseDeferralEnabled(False)  # a stanza must not wait for the next one
 
     def feed(self, data: bytes) -> None:
         """Parse the next bytes. Raises BadXml."""
@@ -156,20 +176,40 @@ class StanzaParser:
             self.read_again += self.tag_bytes
             if self.stanza_bytes > MAX_STANZA_BYTES + READ_BYTES:
                 raise BadXml(f"The server sent a stanza of more than {MAX_STANZA_BYTES // 1024} KB.")
+            if self.depth == 0:
+                self.head += part
             try:
-                self.parser.Parse(part, False)
-            except expat.ExpatError as error:
-                raise BadXml(f"The server sent broken XML ({error}).") from None
+                self.parse(part)
+            except NextExpat as found:
+                self.begin_expat()
+                self.parse(part[found.start :])
+            if self.expat_bytes > MAX_EXPAT_BYTES:
+                raise BadXml("The server sent too much without a stanza that begins within a packet.")
             if self.read_again > MAX_READ_AGAIN:
                 raise BadXml("The server sent a long tag in too many packets.")
+
+    def parse(self, part: bytes) -> None:
+        """Raises BadXml, NextExpat."""
+        try:
+            self.parser.Parse(part, False)
+        except expat.ExpatError as error:
+            raise BadXml(f"The server sent broken XML ({error}).") from None
+        self.expat_bytes += len(part)
 
     def refuse(self, *_: object) -> None:
         raise BadXml("The server sent XML that XMPP does not allow: a comment, a document type or an entity.")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        if self.depth == 1 and self.expat_bytes > NEXT_EXPAT_BYTES:
+            begins = self.parser.CurrentByteIndex - self.expat_bytes
+            if begins >= 0:  # otherwise an earlier part has the beginning of the tag
+                raise NextExpat(begins)
         self.depth += 1
         self.tag_bytes = self.read_again = 0
         if self.depth == 1:
+            if found := ROOT.match(self.head, self.parser.CurrentByteIndex):
+                self.root = bytes(found[0])
+            self.head.clear()
             self.on_open(attributes)
             return
         self.elements += 1

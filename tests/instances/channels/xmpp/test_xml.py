@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from instances.channels.xmpp import xml
 from instances.channels.xmpp.xml import (
     CLIENT,
     MAX_DEPTH,
     MAX_ELEMENTS,
     MAX_NAMES,
     MAX_STANZA_BYTES,
+    NEXT_EXPAT_BYTES,
+    STREAMS,
     BadXml,
     StanzaParser,
     child_text,
@@ -119,6 +123,58 @@ def test_names_that_are_made_up_are_forgotten() -> None:
         parser.feed(f"<message>{made_up}</message>".encode())
     assert len(parser.names) <= MAX_NAMES + 202
     assert len(parser.names_of_expat) <= MAX_NAMES + 202
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000, 1_000_000], ids="packets of {} bytes".format)
+def test_the_next_expat_reads_on_exactly_where_the_last_one_ended(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(xml, "NEXT_EXPAT_BYTES", 300)
+    opening = f"""<?xml version='1.0'?> <s:stream to="a>b" x='"' xmlns='{CLIENT}' xmlns:s="{STREAMS}" >"""
+    stanzas = [
+        f"""<message id='{number}'><body>Grüße 👋 &lt;/></body></message>\n<presence/> <s:error a="/>"></s:error>"""
+        for number in range(200)
+    ]
+    data = f"{opening}{''.join(stanzas)}</s:stream>".encode()
+    opened: list[Mapping[str, str]] = []
+    found: list[Element] = []
+    parser = StanzaParser(opened.append, found.append)
+    expats = set()
+    for at in range(0, len(data), size):
+        parser.feed(data[at : at + size])
+        expats.add(parser.parser)
+    assert [each["to"] for each in opened] == ["a>b"]
+    assert [each.get("id") for each in found[::3]] == [str(number) for number in range(200)]
+    assert {child_text(each, BODY) for each in found[::3]} == {"Grüße 👋 </>"}
+    assert {each.tag for each in found[1::3]} == {f"{{{CLIENT}}}presence"}
+    assert {each.tag for each in found[2::3]} == {f"{{{STREAMS}}}error"}
+    assert parser.is_closed
+    assert len(expats) > 10 or size != 1_000
+
+
+def test_an_expat_reads_no_more_than_its_limit() -> None:
+    """It remembers each name and each prefix."""
+    parser, expats = StanzaParser(lambda _: None, lambda _: None), set()
+    parser.feed(OPENING)
+    for number in range(100):
+        names = "".join(f"<p{number}-{name}:a xmlns:p{number}-{name}='x'/>" for name in range(2_000))
+        parser.feed(f"<message>{names}</message>".encode())
+        expats.add(parser.parser)
+        assert parser.expat_bytes <= NEXT_EXPAT_BYTES + MAX_STANZA_BYTES
+    assert len(expats) > 3
+
+
+def test_a_server_that_keeps_its_expat_is_refused() -> None:
+    stanzas = [b"<me", b"ssage>" + b"<a/>" * 10_000 + b"</message>"] * 1_000
+    with pytest.raises(BadXml, match="begins"):
+        fed(OPENING, *stanzas)
+
+
+def test_broken_xml_is_refused_by_the_next_expat_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(xml, "NEXT_EXPAT_BYTES", 300)
+    for bad in (b"<message></body>", b"<!-- a comment -->", b"<message>&b;</message>", b"</stream>", b"text"):
+        with pytest.raises(BadXml):
+            fed(OPENING, *[b"<message><body>x</body></message>"] * 20, bad)
 
 
 def test_a_long_text_with_escapes_is_no_long_tag() -> None:
