@@ -6,6 +6,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SYNAPSE := $(VENV)/synapse
 CODE := accounts chatapi hooks instances testing_tools tests manage.py
+COMPILE := $(PY) -m compileall -q $(filter-out tests,$(CODE))
 
 .DEFAULT_GOAL := help
 .PHONY: help install wheel run test check bench soak screens lock vendor format debian
@@ -13,14 +14,16 @@ CODE := accounts chatapi hooks instances testing_tools tests manage.py
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-# Compiled now: on a server, the user that runs the product cannot write into this folder.
+# The user that runs the product cannot write into this folder if it is root's, and what `manage.py up` writes while it is
+# root no other user can read: each of its processes would compile the code again.
 install: $(VENV)/ready ## install the packages, for a server (docs/install.md)
-	@$(PY) -m compileall -q $(filter-out tests,$(CODE))
+	@$(COMPILE)
 
 wheel: $(VENV)/ready ## build the wheel in dist/ (docs/install.md)
 	@$(PY) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 run: $(VENV)/ready ## start everything, and print the URL and a login when it is ready
+	@test "$$(id -u)" != 0 || $(COMPILE) || true
 	@exec $(PY) manage.py up
 
 test: $(VENV)/tests-ready $(SYNAPSE)/ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import requests
 from chatapi.runtime import unprivileged
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.postgres.discovery import NAME, ROLE, socket_folder
+from tests.deploy.site import CODE
 from tests.product import READY_SECONDS, ROOT, Product, product_environment
 from tests.requirements import cannot_run
 
@@ -145,6 +147,30 @@ def test_run_as_user_names_the_user_also_of_postgresql(folder: Path, daemon: pwd
     assert done.stdout.split()[0] == str(daemon.pw_uid)
     assert done.stdout.split()[-1] == "bound"  # a port below 1024
     assert (folder / "data" / "pg").stat().st_uid == daemon.pw_uid
+
+
+def test_the_user_can_read_the_bytecode_that_roots_make_run_writes(folder: Path) -> None:
+    """Otherwise each of its processes would compile the product again at each start."""
+    code, environment = folder / "code", folder / "environment"
+    code.mkdir()
+    for name in ("Makefile", "requirements.lock", *CODE):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, code / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, code)
+    environment.mkdir()
+    (environment / "ready").touch()
+
+    done = subprocess.run(
+        ["make", "run", f"VENV={environment}", f"PY={sys.executable}"],
+        cwd=code, env=product_environment(folder / "data", SITE_URL="wrong"), capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert "SITE_URL: 'wrong' is not a URL" in done.stderr, done.stderr  # all pages have been imported
+    written = [path for cache in code.rglob("__pycache__") for path in (cache, *cache.iterdir())]
+    assert len(written) > 500
+    assert not [path for path in written if not path.stat().st_mode & stat.S_IROTH]
 
 
 def test_run_as_user_root_stays_root(folder: Path) -> None:
