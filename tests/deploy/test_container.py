@@ -190,6 +190,13 @@ def test_every_command_of_compose_is_one_of_the_image(compose: dict[str, Any], c
         assert done.returncode == 0, done.stderr
 
 
+def test_the_logs_of_all_services_are_rotated(compose: dict[str, Any]) -> None:
+    limited = {"driver": "local", "options": {"max-size": "20m", "max-file": "5"}}
+    assert {name: service.get("logging") for name, service in compose["services"].items()} == dict.fromkeys(
+        compose["services"], limited
+    )
+
+
 def test_compose_gives_the_services_what_they_need(compose: dict[str, Any]) -> None:
     services = compose["services"]
     for name in ("prepare", "web", "worker"):
