@@ -17,11 +17,12 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from hooks import worker_slots
-from hooks.actions import redelivery
+from hooks.actions import redelivery, stopping
 from hooks.dispatch import claim, record
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
 from hooks.dispatch.retry_windows import RetryWindows
 from hooks.http import Response
+from hooks.maintenance import cancelling
 from hooks.models import Endpoint, Hook, Outcome, State
 from tests.bench.million import copy_instance
 from tests.factories import InstanceFactory
@@ -259,3 +260,24 @@ def test_results(lanes: list[int], status: int) -> None:
 def test_redelivery(lanes: list[int]) -> None:
     numbers = list(Hook.objects.order_by("pk").values_list("pk", flat=True)[:CLAIMED])
     check(redelivery.RESEND, {"job": None, "allowed": 20, "ids": numbers}, is_prepared=False)
+
+
+def test_cancelling_of_a_quiet_endpoint(lanes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its hooks are older than thousands of others'."""
+    monkeypatch.setattr(stopping, "CANCELLED_AT_ONCE", 100)
+    monkeypatch.setattr(cancelling, "BATCH", 100)
+    quiet = InstanceFactory(url="http://a.example/").pk
+    fill([quiet], queued=300, retrying=100)
+    fill(lanes, queued=3_000, delivered=3_000)
+    statements: list[str] = []
+
+    def check_first(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        if "hooks_hook" in sql and not sql.startswith(EXPLAIN):
+            statements.append(sql)
+            check(sql, parameters, most=500, is_prepared=False)
+        return execute(sql, parameters, many, context)
+
+    with connection.execute_wrapper(check_first):
+        assert stopping.cancel_waiting(quiet, acting_user=None) == (100, True)
+        assert cancelling.cancel_of_endpoint(quiet) == 300
+    assert len(statements) > 10
