@@ -77,16 +77,21 @@ def delete_data(instance: Instance, tables: Collection[type[models.Model]]) -> N
     with connection.cursor() as cursor:
         cursor.execute(LAST_KEYS)
         last_keys = cursor.fetchone()
-    recorded = instance.cleaning or [0] * len(TABLES)
+    recorded = recorded_keys(instance.cleaning or [])
     wanted = [
-        last if model in tables else before
-        for model, last, before in zip(TABLES, last_keys, recorded, strict=True)
+        last if model in tables else recorded.get(model, 0)
+        for model, last in zip(TABLES, last_keys, strict=True)
     ]
     is_done = delete_batch(instance, wanted) < BATCH
     instance.cleaning = None if is_done else wanted
     instance.save(update_fields=["cleaning"])
     if not is_done:
         schedule_cleaning()
+
+
+def recorded_keys(cleaning: Sequence[int]) -> dict[type[models.Model], int]:
+    """Returns Instance.cleaning by table. It was recorded without tables that an upgrade has added since."""
+    return dict(zip(TABLES, cleaning, strict=False))
 
 
 def schedule_cleaning() -> None:
@@ -135,7 +140,7 @@ def delete_batch(instance: Instance, last_keys: Sequence[int]) -> int:
         # To the planner half of a table may belong to one instance; with its last rows gone, it would read all others:
         # hence no sequential scan, and by "+ 0" none of the primary key.
         cursor.execute("SET LOCAL enable_seqscan = off")
-        for model, last in zip(TABLES, last_keys, strict=True):
+        for model, last in recorded_keys(last_keys).items():
             condition = HAS_NO_MESSAGE if model is Chat else "true"
             cursor.execute(
                 f"SELECT id FROM {model._meta.db_table} found"

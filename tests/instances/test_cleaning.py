@@ -175,6 +175,22 @@ def test_a_run_that_has_no_time_left_queues_the_next_one(instance: Instance) -> 
 
 
 @pytest.mark.django_db
+def test_a_cleaning_that_began_before_an_upgrade_is_finished(instance: Instance) -> None:
+    """The upgrade has added a table at the end."""
+    clean_instance(instance, acting_user=None)
+    assert instance.cleaning is not None
+    instance.cleaning.pop()
+    instance.save(update_fields=["cleaning"])
+    reset_sandbox(instance)
+    cleaning.clean()
+    assert not Chat.objects.exists()
+    assert Label.objects.count() == 1
+
+    clean_instance(instance, acting_user=None)
+    assert_clean(instance)
+
+
+@pytest.mark.django_db
 def test_a_deletion_of_the_instance_ends_it(instance: Instance) -> None:
     clean_instance(instance, acting_user=None)
     delete_instance(instance, acting_user=None)
