@@ -51,6 +51,13 @@ LAST_KEYS = "SELECT " + ", ".join(
     f"coalesce(pg_sequence_last_value(pg_get_serial_sequence('{model._meta.db_table}', 'id')), 0)"
     for model in TABLES
 )
+# Of a chat that stays, for the messages that were deleted. It cannot have more unread ones than it has received since.
+CORRECT_UNREAD = f"""
+UPDATE {Chat._meta.db_table} chat SET unread = least(unread, (
+    SELECT count(*) FROM {Message._meta.db_table} m WHERE m.chat_id = chat.id AND NOT m.from_me
+))
+WHERE instance_id = %s AND id + 0 <= %s AND unread > 0
+"""
 HAS_NO_MESSAGE = f"NOT EXISTS (SELECT FROM {Message._meta.db_table} m WHERE m.chat_id = found.id)"
 
 
@@ -124,6 +131,9 @@ def clean_batch(key: int) -> int:
             return 0
         deleted = delete_batch(instance, instance.cleaning)
         if not deleted:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL enable_seqscan = off")
+                cursor.execute(CORRECT_UNREAD, [key, recorded_keys(instance.cleaning).get(Chat, 0)])
             instance.cleaning = None
             instance.save(update_fields=["cleaning"])
     time.sleep(min(time.monotonic() - began, 1.0))

@@ -67,7 +67,7 @@ def instance() -> Instance:
     """An instance with messages, each third one sent by the API and with a try; one waits and one has failed."""
     made: Instance = InstanceFactory()
     chats = Chat.objects.bulk_create(
-        Chat(instance=made, chat_id=f"1768056{number:04}@c.us") for number in range(CHATS)
+        Chat(instance=made, chat_id=f"1768056{number:04}@c.us", unread=100) for number in range(CHATS)
     )
     label = Label.objects.create(instance=made, name="important")
     chats[0].labels.add(label)
@@ -136,7 +136,9 @@ def test_what_comes_after_the_cleaning_stays_with_its_chat(instance: Instance) -
     for sender in ("17680560000", "17680569999"):
         receive_message(instance, sender=sender, body="new")
     send_message(instance, chat_id="17680560000", body="new")
+    assert list(Chat.objects.filter(chat_id="17680560000@c.us").values_list("unread", flat=True)) == [101]
     cleaning.clean()
+    assert list(Chat.objects.order_by("pk").values_list("unread", flat=True)) == [1, 1]
     assert list(Message.objects.values_list("number", "body")) == [
         (MESSAGES + 1, "new"),
         (MESSAGES + 2, "new"),
