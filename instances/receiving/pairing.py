@@ -30,7 +30,8 @@ def get_pairing_code(instance: Instance, phone: str, *, acting_user: User) -> st
     channel = channel_of(instance)
     if not isinstance(channel, PairsByCode):
         raise CannotDo(NO_CODES.format(instance.get_channel_display()))
-    digits = chat_ids.phone_of(chat_ids.of_phone(phone))
+    if not (digits := chat_ids.phone_of(chat_ids.of_phone(phone))):  # of a group, or who hides their number
+        raise chat_ids.BadChatId(chat_ids.PHONE_SENTENCE)
     refuse_open_transaction()
     try:
         with manual_request_limit.place(acting_user):

@@ -164,8 +164,11 @@ def test_a_program_gets_a_code_for_a_phone_number(
     status, found = pair("+1 555 000 1111")
     assert status == 200 and found["code"].startswith("1111-")
     assert waha.only.calls[-1] == ("request-code", {"phoneNumber": "15550001111"})
-    status, refused = pair("12")
-    assert status == 400 and "country code" in refused["fields"]["phone"]
+    calls = len(waha.only.calls)
+    for wrong in ("12", "120363000000000001@g.us", "98765432101234@lid", "ann@example.org"):
+        status, refused = pair(wrong)
+        assert status == 400 and "country code" in refused["fields"]["phone"], wrong
+    assert len(waha.only.calls) == calls
     waha.only.scan()
     status, refused = pair("15550001111")
     assert status == 409 and "WAHA" in refused["error"], "it is linked already"
