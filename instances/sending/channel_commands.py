@@ -162,7 +162,7 @@ def create_and_record_group(instance: Instance, command: CreateGroup) -> tuple[C
             chat_id=chat_id,
             name=command.name,
             members=command.members,
-            may_be_known=channel_of(instance).decides_on_groups,
+            is_of_messenger=channel_of(instance).decides_on_groups,
         )
         if command.first_message:
             try:

@@ -40,18 +40,19 @@ def create_group(
     members: Iterable[str],
     admins: Iterable[str] | None = None,
     image: str = "",
-    may_be_known: bool = False,
+    is_of_messenger: bool = False,
 ) -> Chat:
     """Record a new group of the account. The account is its admin, unless `admins` is given.
 
-    `may_be_known`: a chat with this id is this group, which the messenger has reported first.
+    `is_of_messenger`: a messenger with rules of its own has it. The messenger may have reported it first, as the chat
+    with this id; and the group has no invite link here, which would not work there.
 
     Raises:
         Taken: there is a chat with this id.
     """
     events.lock(instance)
     known = Chat.objects.filter(instance=instance, chat_id=chat_id).first()
-    if known is not None and may_be_known:
+    if known is not None and is_of_messenger:
         return record_joined_group(instance, chat_id=chat_id, name=name, image=image)
     if known is not None:
         raise Taken(f"There is a chat {chat_id} already.")
@@ -63,7 +64,7 @@ def create_group(
         name=name[:200],
         image=image,
         is_group=True,
-        invite_code=new_invite_code(),
+        invite_code="" if is_of_messenger else new_invite_code(),
     )
     add_participants(chat, [own, *members], admins=admin_ids)
     events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(chat)))

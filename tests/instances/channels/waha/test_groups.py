@@ -185,6 +185,7 @@ def test_a_group_that_the_account_makes_is_one_chat(
     made = post("group", groupName="Trip", phones=ANN.partition("@")[0], messageText="hello")
     messenger.deliver_new(instance)
     assert made["created"] is True and made["chatId"] == Chat.objects.get().chat_id
+    assert made["groupInviteLink"] is None, "a link of this site does not open a group of WhatsApp"
     assert [one["event"] for one in session.events].count("group.v2.join") == 1
     new = updates(instance)[-1][1]
     assert (new["name"], new["metadata"]["participants"], new["metadata"]["admins"]) == (
