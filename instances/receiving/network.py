@@ -195,8 +195,11 @@ class LoopNetwork:
             raise ReceiveFailed(
                 f"The messenger did not accept a connection in {CONNECT_SECONDS:.0f} s."
             ) from None
-        except socket.gaierror as error:
-            if error.errno == socket.EAI_NONAME:
+        except (
+            socket.gaierror,
+            UnicodeError,
+        ) as error:  # UnicodeError: a label is empty, or longer than 63 bytes
+            if isinstance(error, UnicodeError) or error.errno == socket.EAI_NONAME:
                 raise ReceiveFailed(f"No server has the name {host}: check its spelling.") from None
             raise ReceiveFailed(f"The name {host} cannot be looked up: {error.strerror}.") from None
         except OSError as error:

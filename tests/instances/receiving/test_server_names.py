@@ -38,3 +38,16 @@ def test_the_name_is_in_the_sentence(monkeypatch: pytest.MonkeyPatch, reason: in
     with pytest.raises(ReceiveFailed) as raised:
         asyncio.run(connect())
     assert str(raised.value) == sentence
+
+
+@pytest.mark.parametrize("host", ["chat..org", "a" * 64 + ".org", "ü" * 64 + ".org"])
+def test_a_name_that_no_server_can_have_is_misspelled_too(host: str) -> None:
+    async def connect() -> None:
+        network = LoopNetwork()
+        try:
+            await network.connect(host, 5222, has_tls=False)
+        finally:
+            network.close()
+
+    with pytest.raises(ReceiveFailed, match="No server has the name"):
+        asyncio.run(connect())
