@@ -167,39 +167,29 @@ def test_an_archive_without_an_end_does_not_hold_up_other_messages() -> None:
     receive(answer, work)
 
 
-def test_a_room_that_does_not_respond_keeps_its_cursor_and_the_connection(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(receiving, "ROOM_PAUSE", 0.0)
-    failures = [ReceiveFailed("It did not respond within 10 s.")] * 2
-
-    def answer(of: str, after: str) -> tuple[list[str], bool]:
-        if failures:
-            raise failures.pop()
-        return [message(f"{ROOM}/Ann", "missed", "s2")], True
-
-    async def work(wire: Wire, bodies: list[str], receiver: Receiver) -> None:
-        wire.come(entered(ROOM), message(f"{ROOM}/Ann", "live", "s3"))
-        await wire.is_idle.wait()
-        assert bodies == ["live", "missed"]
-        assert wire.pages == [(ROOM, "s1")] * 3
-
-    receive(answer, work)
-
-
 def refusal(condition: str, kind: str = "cancel") -> StanzaRefused:
     error = f"<error type='{kind}'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
     return StanzaRefused(parse(f"<iq type='error'>{error}</iq>".encode()))
 
 
-def test_an_archive_that_refuses_for_a_moment_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cursor stays before the messages that are missing."""
+@pytest.mark.parametrize(
+    "failures",
+    [
+        [ReceiveFailed("It did not respond within 10 s.")] * 2,
+        [refusal("resource-constraint", "wait"), refusal("internal-server-error")],
+    ],
+    ids=["no response", "a temporary refusal"],
+)
+def test_an_archive_that_fails_for_a_moment_keeps_its_cursor_and_is_read_later(
+    monkeypatch: pytest.MonkeyPatch, failures: list[Exception]
+) -> None:
+    """The cursor stays before the messages that are missing; the connection stays open."""
     monkeypatch.setattr(receiving, "ROOM_PAUSE", 0.0)
-    failures = [refusal("resource-constraint", "wait"), refusal("internal-server-error")]
+    rest = list(failures)
 
     def answer(of: str, after: str) -> tuple[list[str], bool]:
-        if failures:
-            raise failures.pop()
+        if rest:
+            raise rest.pop()
         return [message(f"{ROOM}/Ann", "missed", "s2")], True
 
     async def work(wire: Wire, bodies: list[str], receiver: Receiver) -> None:
