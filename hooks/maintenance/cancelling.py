@@ -8,9 +8,9 @@ continues: a schedule runs it each minute.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from django.db import transaction
@@ -26,11 +26,20 @@ RUN_SECONDS = 50.0
 
 
 def cancel(seconds: float = RUN_SECONDS) -> str:
-    """Cancel what is recorded, for at most `seconds`; returns a summary for the task's result."""
+    """Cancel what is recorded, for at most `seconds`; returns a summary for the task's result.
+
+    Endpoints take turns: nothing is sent to one until its hooks are cancelled, however many another one has.
+    """
     ends = time.monotonic() + seconds
     cancelled = 0
-    for key in list(recorded().values_list("pk", flat=True)):
-        cancelled += cancel_of_endpoint(key, ends)
+    turns = deque(cancel_of_endpoint(key) for key in recorded().values_list("pk", flat=True))
+    while turns:
+        portion = next(turns[0], None)
+        if portion is None:
+            turns.popleft()
+            continue
+        turns.rotate(-1)
+        cancelled += portion
         if time.monotonic() > ends:
             schedule_cancelling()
             return f"{cancelled} waiting hooks cancelled, more may be left"
@@ -39,37 +48,35 @@ def cancel(seconds: float = RUN_SECONDS) -> str:
 
 def cancel_of_instance(instance_id: int) -> int:
     """Cancel what is recorded for an instance, without a limit of time; returns how many hooks were cancelled."""
-    return sum(cancel_of_endpoint(row.pk) for row in recorded().filter(instance=instance_id))
+    return sum(sum(cancel_of_endpoint(row.pk)) for row in recorded().filter(instance=instance_id))
 
 
 def recorded() -> EndpointQuerySet:
     return Endpoint.objects.filter(cancel_up_to__isnull=False).order_by("pk")
 
 
-def cancel_of_endpoint(key: int, ends: float = math.inf) -> int:
-    """Cancel what is recorded for one endpoint, until time.monotonic() is past `ends`; returns how many."""
-    return cancel_in_portions(partial(cancel_batch, key), ends)
+def cancel_of_endpoint(key: int) -> Iterator[int]:
+    """Returns an iterator that cancels what is recorded for one endpoint; see cancel_in_portions()."""
+    return cancel_in_portions(partial(cancel_batch, key))
 
 
-def cancel_in_portions(cancel_portion_after: Callable[[int], list[int]], ends: float = math.inf) -> int:
-    """Cancel portions until none is left or time.monotonic() is past `ends`; returns how many hooks.
+def cancel_in_portions(cancel_portion_after: Callable[[int], list[int]]) -> Iterator[int]:
+    """Cancel portions until none is left; yields the number of hooks after each.
 
     `cancel_portion_after` cancels some waiting hooks with keys above a number, and returns their keys. Each portion
     begins after the last one, so that it does not read all cancelled hooks again. When none is left there, a hook that
     was handed back meanwhile may be before it. After each it sleeps as long as it worked, which leaves half of the
     disk's time to others.
     """
-    cancelled = after = 0
+    after = 0
     while True:
         began = time.monotonic()
         keys = cancel_portion_after(after)
         if not keys and not after:
-            return cancelled
-        cancelled += len(keys)
+            return
         after = keys[-1] if keys else 0
         time.sleep(min(time.monotonic() - began, 1.0))
-        if time.monotonic() > ends:
-            return cancelled
+        yield len(keys)
 
 
 @transaction.atomic

@@ -19,7 +19,7 @@ def clean() -> str:
     """Do this for all removed endpoints; returns a summary for the task's result. A schedule runs it too."""
     cancelled = deleted = 0
     for endpoint in Endpoint.objects.filter(removed_at__isnull=False).order_by("pk"):
-        cancelled += cancel_in_portions(partial(cancel_batch, endpoint.pk))
+        cancelled += sum(cancel_in_portions(partial(cancel_batch, endpoint.pk)))
         deleted += delete_without_hooks(endpoint)
     return f"{cancelled} hooks of removed endpoints cancelled, {deleted} removed endpoints deleted"
 

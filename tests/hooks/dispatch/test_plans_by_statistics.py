@@ -279,5 +279,5 @@ def test_cancelling_of_a_quiet_endpoint(lanes: list[int], monkeypatch: pytest.Mo
 
     with connection.execute_wrapper(check_first):
         assert stopping.cancel_waiting(quiet, acting_user=None) == (100, True)
-        assert cancelling.cancel_of_endpoint(quiet) == 300
+        assert sum(cancelling.cancel_of_endpoint(quiet)) == 300
     assert len(statements) > 10

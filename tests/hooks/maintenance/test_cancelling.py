@@ -80,6 +80,32 @@ def test_a_run_that_was_killed_is_continued(waiting: Instance, monkeypatch: pyte
     assert set(states()) == {State.CANCELLED}
 
 
+def test_endpoints_take_turns(waiting: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with few hooks does not wait for one with many."""
+    other: Instance = InstanceFactory(url="https://example.com/other")
+    for number in range(3):
+        receive_message(other, sender="17680561234", body=str(number))
+    for instance in (waiting, other):
+        stopping.cancel_waiting(instance.pk, acting_user=None)
+    cancel_batch = cancelling.cancel_batch
+    turns: list[tuple[int, int]] = []
+
+    def note_turn(key: int, after: int) -> list[int]:
+        keys = cancel_batch(key, after)
+        turns.append((key, len(keys)))
+        return keys
+
+    monkeypatch.setattr(cancelling, "cancel_batch", note_turn)
+    cancelling.cancel()
+    many, few = waiting.pk, other.pk
+    # Each endpoint is looked through again from its start when no hook is left.
+    assert turns[:6] == [(many, 2), (few, 1), (many, 2), (few, 0), (many, 1), (few, 0)]
+    assert set(turns[6:]) == {(many, 0)}
+    assert not Hook.objects.filter(state=State.QUEUED).exists()
+    assert not Endpoint.objects.filter(cancel_up_to__isnull=False).exists()
+    assert nothing_is_missing()
+
+
 def test_a_deleted_instance_ends_it(waiting: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     stopping.cancel_waiting(waiting.pk, acting_user=None)
     other: Instance = InstanceFactory(url="https://example.com/other")
