@@ -11,6 +11,7 @@ deleted_data.py does the same for deleted instances.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -107,15 +108,24 @@ def schedule_cleaning() -> None:
 
 
 def clean(seconds: float = RUN_SECONDS) -> str:
-    """Delete what is recorded, for at most `seconds`; returns a summary for the task's result."""
+    """Delete what is recorded, for at most `seconds`; returns a summary for the task's result.
+
+    Instances take turns: one with few rows does not wait for one with millions.
+    """
     ends = time.monotonic() + seconds
     rows = 0
-    for key in list(Instance.objects.filter(cleaning__isnull=False).values_list("pk", flat=True)):
-        while deleted := clean_batch(key):
-            rows += deleted
-            if time.monotonic() > ends:
-                schedule_cleaning()
-                return f"{rows} rows of cleaned instances deleted, more are left"
+    recorded = Instance.objects.filter(cleaning__isnull=False).order_by("pk")
+    turns = deque(recorded.values_list("pk", flat=True))
+    while turns:
+        deleted = clean_batch(turns[0])
+        if not deleted:
+            turns.popleft()
+            continue
+        turns.rotate(-1)
+        rows += deleted
+        if time.monotonic() > ends:
+            schedule_cleaning()
+            return f"{rows} rows of cleaned instances deleted, more are left"
     return f"{rows} rows of cleaned instances deleted"
 
 

@@ -169,6 +169,28 @@ def test_pages_and_rest_say_so_until_it_is_done(instance: Instance, client: Clie
 
 
 @pytest.mark.django_db
+def test_instances_take_turns(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with few rows does not wait for one with many."""
+    other: Instance = InstanceFactory()
+    Label.objects.bulk_create(Label(instance=other, name=str(number)) for number in range(cleaning.BATCH + 1))
+    for each in (instance, other):
+        clean_instance(each, acting_user=None)
+    clean_batch = cleaning.clean_batch
+    turns: list[int] = []
+
+    def note_turn(key: int) -> int:
+        turns.append(key)
+        return clean_batch(key)
+
+    monkeypatch.setattr(cleaning, "clean_batch", note_turn)
+    cleaning.clean()
+    assert turns[:4] == [instance.pk, other.pk] * 2
+    assert set(turns[4:]) == {instance.pk}
+    for each in (instance, other):
+        assert_clean(each)
+
+
+@pytest.mark.django_db
 def test_a_run_that_has_no_time_left_queues_the_next_one(instance: Instance) -> None:
     clean_instance(instance, acting_user=None)
     OrmQ.objects.all().delete()
