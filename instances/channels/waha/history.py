@@ -30,6 +30,9 @@ BUSY_SECONDS = 5.0  # … and at another one
 MISSING_LOOKS = 4  # at a session that does not exist: it may be about to be made
 # How far the cursor stays behind the present while all is well, and how far a new link looks back.
 BEHIND_SECONDS, NEW_SECONDS = 300.0, 60.0
+# A message from later than this after now does not move the cursor, which would leave out what comes until then. In the
+# next gap it is read again, and recognised by its id.
+AHEAD_SECONDS = 600.0
 CHATS, MESSAGES = 50, 100  # of one request
 MAX_CHATS, MAX_MESSAGES = 1_000, 5_000  # of one gap; of one chat
 
@@ -134,6 +137,8 @@ async def read_gap(link: Link, cursor: str, network: Network) -> AsyncIterator[B
 
 def later(position: Position, message: Mapping[str, Any]) -> Position:
     second, key = second_of(message), api.message_key(message.get("id"))
+    if second > time.time() + AHEAD_SECONDS:
+        return position
     if second > position.second:
         return Position(second, frozenset({key}))
     return Position(second, position.keys | {key}) if second == position.second else position

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -91,7 +92,10 @@ def looks(number: int) -> Callable[[Received], bool]:
     return lambda received: received.batches >= number
 
 
-def test_the_history_is_read_chat_by_chat_and_once(account: Writer, session: Session) -> None:
+def test_the_history_is_read_chat_by_chat_and_once(
+    account: Writer, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "time", SimpleNamespace(time=lambda: NOW + 10.0))
     for index in range(3):
         for chat in (ANN, BEN):
             session.write(chat, f"{chat[:3]} {index}", timestamp=NOW + index)
@@ -117,6 +121,16 @@ def test_the_history_of_before_is_not_imported(account: Writer, session: Session
     session.write(BEN, "new", timestamp=int(time.time()))
     received = receive(account, lambda received: received.texts, Received(cursor=""))
     assert received.texts == ["new"]
+
+
+def test_a_message_from_the_future_does_not_hide_what_comes_until_then(
+    account: Writer, session: Session
+) -> None:
+    now = int(time.time())
+    session.write(ANN, "by a wrong clock", timestamp=now + 100_000)
+    received = receive(account, lambda received: received.texts, Received(cursor=""))
+    session.write(BEN, "in the next gap", timestamp=now + 1)
+    receive(account, lambda received: "in the next gap" in received.texts, received)
 
 
 def test_a_gap_is_noticed_and_what_came_without_one_is_not_read(account: Writer, session: Session) -> None:
