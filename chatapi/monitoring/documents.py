@@ -39,7 +39,8 @@ def reference() -> str:
         f"<!-- {GENERATED} -->",
         "",
         "The metrics of `/metrics`. How to scrape them, to import the dashboard and to load the alert rules:",
-        "[running.md](running.md#monitoring). All of them but those of the machine are the same on every web server.",
+        "[running/watching.md](running/watching.md#monitoring). All of them but those of the machine are the same",
+        "on every web server.",
         "",
     ]
     for group in Group:

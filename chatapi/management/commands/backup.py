@@ -1,4 +1,4 @@
-"""`manage.py backup`: see chatapi/runtime/backup/create.py and docs/running.md."""
+"""`manage.py backup`: see chatapi/runtime/backup/create.py and docs/running/backup.md."""
 
 import argparse
 import os

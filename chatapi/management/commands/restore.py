@@ -1,4 +1,4 @@
-"""`manage.py restore`: see chatapi/runtime/backup/restore.py and docs/running.md."""
+"""`manage.py restore`: see chatapi/runtime/backup/restore.py and docs/running/backup.md."""
 
 import argparse
 import os

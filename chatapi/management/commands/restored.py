@@ -1,4 +1,4 @@
-"""`manage.py restored`: see chatapi/runtime/backup/holding.py and docs/running.md."""
+"""`manage.py restored`: see chatapi/runtime/backup/holding.py and docs/running/backup.md."""
 
 import argparse
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py rotate_secrets`: see chatapi/runtime/secret_rotation.py and docs/running.md."""
+"""`manage.py rotate_secrets`: see chatapi/runtime/secret_rotation.py and docs/running/secrets.md."""
 
 from typing import Any
 

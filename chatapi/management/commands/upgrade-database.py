@@ -1,4 +1,4 @@
-"""`manage.py upgrade-database`: see chatapi/runtime/database_upgrade.py and docs/running.md."""
+"""`manage.py upgrade-database`: see chatapi/runtime/database_upgrade.py and docs/running/upgrade.md."""
 
 import os
 from typing import Any

@@ -42,7 +42,7 @@ Restore it with version {version} or newer:
     DATA_DIR=/new/folder manage.py restore THIS_FILE
 
 Without the product: database/* in order are one file of `pg_dump --format=custom`, for pg_restore {dump} or newer.
-manifest.json, at the end, has the sums. docs/running.md of the product describes both.
+manifest.json, at the end, has the sums. docs/running/ of the product describes both.
 """
 WITH_KEYS = " the keys that decrypt it (SECRET_KEY, SECRETS_KEY),"
 WHO_CAN_READ = "With them all data can be read, and anyone's account opened: keep this file like a password."

@@ -49,7 +49,7 @@ REFUSALS = (
     (
         r"too many clients|too many connections|remaining connection slots|no more connections allowed",
         "The database has no free connection.",
-        "Raise max_connections on the server (docs/running.md), or end programs that hold connections.",
+        "Raise max_connections on the server (docs/running/database.md), or end programs that hold connections.",
     ),
     (
         r"Name or service not known|failed to resolve|could not translate host name|name resolution",
@@ -110,7 +110,7 @@ def explain_read_only(detail: str) -> Finding:
     return error(
         "The database is a standby, which accepts no writes.",
         "Promote it with your cluster manager, or name the primary in DATABASE_URL; with both hosts in it, the "
-        "primary is found (docs/running.md, Failover).",
+        "primary is found (docs/running/database.md).",
         detail,
     )
 
@@ -161,7 +161,7 @@ def find_useless_locks() -> Iterator[Finding]:
     if problem := find_advisory_lock_problem():
         yield error(
             f"DATABASE_URL: {problem}.",
-            "Use PostgreSQL 14 or newer; a pooler in front of it must pool by session (docs/running.md).",
+            "Use PostgreSQL 14 or newer; a pooler in front of it must pool by session (docs/running/database.md).",
             id="chatapi.E031",
         )
 
@@ -174,7 +174,7 @@ def find_missing_keys() -> Iterator[Finding]:
             f"({', '.join(missing)}).",
             "Set SECRETS_KEY to the key of before (several: newest first), or restore the file secrets_key in "
             "DATA_DIR from its backup; it must be the same on all machines. If the key is lost: `manage.py "
-            "rotate_secrets --replace-unreadable` (docs/running.md).",
+            "rotate_secrets --replace-unreadable` (docs/running/secrets.md).",
             id="chatapi.E022",
         )
 

@@ -56,7 +56,7 @@ def find_mode(path: Path, forbidden: int, mode: str) -> Iterator[Finding]:
     if found.st_mode & forbidden:
         yield error(
             f"Other users of this machine can open {path} (mode {stat.S_IMODE(found.st_mode):o}).",
-            f"chmod {mode} {path}. If others may have read it, replace the keys in it (docs/running.md, Secrets).",
+            f"chmod {mode} {path}. If others may have read it, replace the keys in it (docs/running/secrets.md).",
         )
 
 
@@ -83,7 +83,7 @@ def find_weak_keys() -> Iterator[Finding]:
     elif key in settings.SECRETS_KEY:
         yield warning(
             "SECRETS_KEY: it is the same as SECRET_KEY, so one leak opens both sessions and the database.",
-            "Give SECRETS_KEY a new first key and run `manage.py rotate_secrets` (docs/running.md, Secrets).",
+            "Give SECRETS_KEY a new first key and run `manage.py rotate_secrets` (docs/running/secrets.md).",
         )
 
 

@@ -30,7 +30,7 @@ from chatapi.ui import sizes
 TIMEOUT = 4  # seconds
 EXPIRES_SOON_DAYS = 14  # certificates are renewed 30 days before they expire
 FORGED_ADDRESS = "203.0.113.77"  # of a documentation network (RFC 5737): no client has it
-PROXY_DOCS = "docs/running.md, The reverse proxy"
+PROXY_DOCS = "docs/running/proxy.md"
 MAX_RESPONSE = 64 * 1024  # bytes that are read
 
 
