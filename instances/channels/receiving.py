@@ -131,6 +131,10 @@ class Network(Protocol):
 class Receiving(Protocol):
     """The messenger is polled, or a stream to it is kept open, by a receiver with thousands of such connections."""
 
+    # A poll that succeeds ends the failures in a row. A server may accept each stream and then close it, so a stream
+    # has to last for that.
+    keeps_stream: bool
+
     def receive(self, link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:
         """An asynchronous generator that yields what comes after `cursor`, "" for a new link, as long as it can.
 

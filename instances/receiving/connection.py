@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 MAX_BACK_OFF = 300.0
 MAX_DOUBLINGS = 16  # 2.0 ** 1024 is no float
 JITTER = 0.2
-# A connection that responds after as long as the pause before it, or after this many seconds, ends the failures in a
-# row. One that ends earlier does not: a server may accept each sign-in and then close the stream.
+# A stream that yields after as long as the pause before it, or after this many seconds, ends the failures in a row
+# (Receiving.keeps_stream).
 STEADY_SECONDS = 30.0
 DATABASE_PAUSE = 1.0  # s between tries to record a batch while the database is away
 # Seconds between tries to record an ack of a message that is being sent: 0.1, 0.2, 0.4 … At a messenger of streams it
@@ -118,7 +118,8 @@ class Connection:
     async def receive(self) -> None:
         """Record what the channel yields, as long as it can."""
         loop = asyncio.get_running_loop()
-        steady_at = loop.time() + min(mean_pause(self.failures), STEADY_SECONDS)
+        lasts_for = min(mean_pause(self.failures), STEADY_SECONDS) if self.channel.keeps_stream else 0.0
+        steady_at = loop.time() + lasts_for
         batches: AsyncGenerator[Batch] = self.channel.receive(self.link, self.cursor, self.network)  # type: ignore[assignment]  # PEP 525
         try:
             async with contextlib.aclosing(batches):

@@ -38,6 +38,7 @@ NO_GROUPS = "Groups are rooms that people manage in a Matrix client: invite the 
 
 
 class MatrixChannel(RemoteChannel):
+    keeps_stream = False
     cannot: Mapping[str, str] = {
         MessageType.VCARD: "Matrix has no contact cards. Send the number as text, or the card as a document.",
         MessageType.CALL_LOG: "Missed calls at Matrix are not reported.",

@@ -37,6 +37,7 @@ class TelegramChannel(RemoteChannel):
     """Implements channels.base.Channel, Receiving and Pushing (which of the two: linking.is_pushed), Linkable and
     Disconnectable."""
 
+    keeps_stream = False
     cannot: Mapping[str, str] = {
         Can.DELIVERED: "Telegram does not tell bots whether a message was delivered.",
         Can.VIEWED: "Telegram does not tell bots whether a message was read.",

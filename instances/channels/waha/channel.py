@@ -47,6 +47,7 @@ class WahaChannel(RemoteChannel):
     Events are pushed. What is received besides is the history after a gap.
     """
 
+    keeps_stream = False
     cannot: Mapping[str, str] = {
         Button.TAKEOVER: "WhatsApp serves several linked devices at a time, so there is no session to take back.",
         Button.RETRY: "WAHA synchronises by itself, and cannot be asked to do it again.",

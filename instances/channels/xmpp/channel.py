@@ -31,6 +31,7 @@ from instances.received_events import Media, StatusReported
 
 
 class XmppChannel(RemoteChannel):
+    keeps_stream = True
     cannot: Mapping[str, str] = {
         MessageType.CALL_LOG: "Missed calls at XMPP are not reported.",
         Can.HAS_ACCOUNT: "XMPP has no phone numbers.",

@@ -172,11 +172,21 @@ PUSHING_CHECKS: Iterable[Callable[[Pushing, PushingMessenger], None]] = (
 Body = Callable[[Callable[[str], AsyncGenerator[Batch]]], Awaitable[None]]
 
 
+class WatchedNetwork(LoopNetwork):
+    has_connected = False
+
+    async def connect(
+        self, host: str, port: int, *, has_tls: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self.has_connected = True
+        return await super().connect(host, port, has_tls=has_tls)
+
+
 def run(channel: Receiving, messenger: ReceivingMessenger, body: Body) -> None:
     """Run `body`, which gets a function that starts receiving after a cursor, in an event loop."""
 
     async def main() -> None:
-        network = LoopNetwork()
+        network = WatchedNetwork()
 
         def start(cursor: str) -> AsyncGenerator[Batch]:
             started: Any = channel.receive(link_of(messenger), cursor, network)
@@ -187,6 +197,7 @@ def run(channel: Receiving, messenger: ReceivingMessenger, body: Body) -> None:
                 await body(start)
         finally:
             network.close()
+        assert channel.keeps_stream == network.has_connected, "`keeps_stream` is whether it opens a stream"
 
     with without_queries():
         asyncio.run(main())

@@ -210,9 +210,14 @@ class SaysNothing(StreamingChannel):
             raise LinkLost("401") from None
 
 
+class CallsAStreamPolls(StreamingChannel):
+    keeps_stream = False
+
+
 @pytest.mark.parametrize(
     ("wrong", "name", "check"),
     [
+        (CallsAStreamPolls, streaming.NAME, "receives_in_order_and_continues_after_the_cursor"),
         (KeepsTheCursor, polling.NAME, "receives_in_order_and_continues_after_the_cursor"),
         (ReversesEvents, polling.NAME, "receives_in_order_and_continues_after_the_cursor"),
         (ConfirmsTooEarly, streaming.NAME, "confirms_nothing_before_it_is_recorded"),

@@ -29,6 +29,8 @@ WAIT_SECONDS = 2.0
 class PollingChannel(FetchesByUrl, NotepadChannel):
     """The cursor is the number of the next update."""
 
+    keeps_stream = False
+
     async def receive(self, link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:
         credentials = link.credentials
         while True:

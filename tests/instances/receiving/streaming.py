@@ -26,6 +26,8 @@ NAME = "streaming"
 class StreamingChannel(NotepadChannel):
     """The cursor is the number of the last event."""
 
+    keeps_stream = True
+
     async def receive(self, link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:
         credentials = link.credentials
         reader, writer = await network.connect(credentials["host"], int(credentials["port"]), has_tls=False)

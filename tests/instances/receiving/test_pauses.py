@@ -18,7 +18,10 @@ from instances.receiving.connection import JITTER, MAX_BACK_OFF, Connection, bac
 
 
 class ClosingChannel:
-    """Its server accepts the sign-in, and then closes the stream."""
+    """Its server responds once, and then closes the connection."""
+
+    def __init__(self, *, keeps_stream: bool) -> None:
+        self.keeps_stream = keeps_stream
 
     async def receive(self, link: Link, cursor: str, network: Any) -> AsyncIterator[Batch]:
         yield Batch(cursor)
@@ -38,7 +41,7 @@ class Recorder:
             await asyncio.Event().wait()
 
 
-def failures_in_a_row(before: int = 0) -> list[int]:
+def failures_in_a_row(*, before: int, keeps_stream: bool) -> list[int]:
     """Returns what is recorded at the first three failures."""
 
     async def main() -> list[int]:
@@ -50,7 +53,7 @@ def failures_in_a_row(before: int = 0) -> list[int]:
         )
         recorder: Any = Recorder(3)
         other: Any = None
-        channel: Any = ClosingChannel()
+        channel: Any = ClosingChannel(keeps_stream=keeps_stream)
         tried = Connection(1, stored, Link(1, ""), channel, other, other, recorder, lambda _: None, other)
         await recorder.is_done.wait()
         await tried.end()
@@ -66,12 +69,17 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_closes_the_stream_after_each_sign_in_is_tried_less_and_less_often() -> None:
-    assert failures_in_a_row(before=4) == [5, 6, 7]
+    assert failures_in_a_row(before=4, keeps_stream=True) == [5, 6, 7]
 
 
-def test_a_connection_that_has_lasted_ends_the_failures_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_has_lasted_ends_the_failures_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "STEADY_SECONDS", 0.0)
-    assert failures_in_a_row(before=4) == [1, 1, 1]
+    assert failures_in_a_row(before=4, keeps_stream=True) == [1, 1, 1]
+
+
+def test_a_poll_that_succeeds_ends_the_failures_in_a_row() -> None:
+    """The messenger fails now and then: the next poll is a second later, however soon the last failure was."""
+    assert failures_in_a_row(before=4, keeps_stream=False) == [1, 1, 1]
 
 
 @pytest.mark.parametrize("failures", [1, 9, 10, 1_025, 1_000_000])
