@@ -114,6 +114,8 @@ def snapshot(target: Target) -> Iterator[Snapshot]:
         assert row
         yield Snapshot(session, target, row[0])
         session.execute("ROLLBACK")
+        # PostgreSQL would release it only when it has noticed that the connection is closed.
+        session.execute("SELECT pg_advisory_unlock_shared(%s)", [FILES_LOCK])
 
 
 @contextmanager
