@@ -15,6 +15,7 @@ from django_q.tasks import async_task
 
 from hooks.actions.endpoints import end_pause
 from hooks.audit import ActingUser, report
+from hooks.log.index_order import in_index_order, newest_key_of_each
 from hooks.models import Endpoint, Hook, Lane, PauseReason, State, Tally
 
 CANCELLED_AT_ONCE = 2_000  # hooks of one endpoint that a request cancels itself: 40 ms
@@ -69,8 +70,7 @@ def cancel_waiting(instance_id: int, *, acting_user: ActingUser) -> Cancelled:
         if found == CANCELLED_AT_ONCE:
             has_more = True
             # The lane is locked until the commit: no dispatcher claims a hook before it sees this.
-            newest = Hook.objects.filter(endpoint=key).latest("pk").pk
-            Endpoint.objects.filter(pk=key).update(cancel_up_to=newest)
+            Endpoint.objects.filter(pk=key).update(cancel_up_to=newest_key_of_each([key], {})[key])
     if cancelled:
         rest = {"rest": "in the background"} if has_more else {}
         report("hooks.cancelled", acting_user=acting_user, instance_id=instance_id, hooks=cancelled, **rest)
@@ -109,11 +109,12 @@ def cancel_portion(endpoint_id: int, *, limit: int, after: int = 0, up_to: int |
         of_lane = of_lane.filter(pk__lte=up_to)
     of_lane = of_lane.select_for_update(no_key=True, skip_locked=True)
     keys: list[int] = []
-    for waiting in (
-        of_lane.filter(state=State.RETRYING),
-        of_lane.filter(state=State.QUEUED, pk__gt=max(lane.cursor, after)),
-    ):
-        keys += waiting.values_list("pk", flat=True)[: limit - len(keys)]
+    with in_index_order({}):
+        for waiting in (
+            of_lane.filter(state=State.RETRYING),
+            of_lane.filter(state=State.QUEUED, pk__gt=max(lane.cursor, after)),
+        ):
+            keys += waiting.values_list("pk", flat=True)[: limit - len(keys)]
     if keys:
         Hook.objects.filter(pk__in=keys).update(
             state=State.CANCELLED, finished_at=timezone.now(), next_attempt_at=None, lease_until=None
