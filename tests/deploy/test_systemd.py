@@ -131,7 +131,8 @@ def test_the_services_are_hardened(site: Site, service: str) -> None:
 
 def test_the_services_wait_until_the_database_is_prepared(site: Site) -> None:
     """They were started together, with an empty database: none of them failed."""
-    assert {site.properties(service, "NRestarts")["NRestarts"] for service in SERVICES} == {"0"}
+    restarts = {site.properties(service, "NRestarts")["NRestarts"] for service in SERVICES}
+    assert restarts == {"0"}, site.machine.journal()
 
 
 def test_all_services_run_as_the_user_without_a_capability(site: Site) -> None:
