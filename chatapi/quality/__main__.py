@@ -37,6 +37,7 @@ def checks(scratch: Path) -> list[tuple[str, list[str]]]:
         ("metrics in docs/ and deploy/", [sys.executable, "-m", "chatapi.quality.monitoring"]),
         ("settings (manage.py check)", [*manage, "check"]),
         ("migrations (makemigrations --check)", [*manage, "makemigrations", "--check", "--dry-run"]),
+        ("migrations beside old code", [sys.executable, "-m", "chatapi.quality.rolling"]),
         (
             "API (spectacular --validate)",
             [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", str(scratch)],
