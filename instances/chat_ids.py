@@ -108,6 +108,11 @@ def is_group(chat_id: str) -> bool:
     return chat_id.endswith(GROUP)
 
 
+def is_person(chat_id: str) -> bool:
+    """Whether it may be a person: the ids of Telegram's groups and channels, which can write too, are negative."""
+    return not is_group(chat_id) and not chat_id.startswith("telegram:-")
+
+
 def bare_id(chat_id: str) -> str:
     """Returns the phone number, or the messenger's own id, which is shown if there is no name."""
     return re.sub(AROUND_BARE_ID, "", chat_id)

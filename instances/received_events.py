@@ -28,8 +28,8 @@ class MessageReceived:
     """A contact wrote. `key` is the messenger's own id of the message, by which a repeated report is recognised.
 
     It has the form of `messenger_id` of requests.Sent, and is unique in its chat. `sender` is a phone number or chat
-    id; `chat_id` the group, if the message was written in one. `quoted` is the messenger's id of the message that it
-    answers. The body of a file is its link.
+    id; `chat_id` the group, if the message was written in one, and `chat_name` the group's name, if the message brings
+    it. `quoted` is the messenger's id of the message that it answers. The body of a file is its link.
     """
 
     key: str
@@ -38,6 +38,7 @@ class MessageReceived:
     type: str = MessageType.CHAT
     sender_name: str = ""
     chat_id: str | None = None
+    chat_name: str = ""
     caption: str | None = None
     forwarded: int = 0
     quoted: str = ""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from hooks.sql import bulk_insert
@@ -42,14 +42,15 @@ def receive_message(
     sender: str,
     sender_name: str = "",
     chat_id: str | None = None,
+    chat_name: str = "",
     key: str = "",
     **content: Unpack[MessageContent],
 ) -> Message:
     """Record a message that a contact wrote, with its hook.
 
-    `sender` is a phone number or chat id. `chat_id` is the group, if the message was written in one. Without a
-    `sender_name` the name in the address book is used. `key` is the messenger's own id of the message, if it has one:
-    a message reported twice is written once, and the stored message is returned.
+    `sender` is a phone number or chat id. `chat_id` is the group, if the message was written in one, and `chat_name`
+    its name, if it is known. Without a `sender_name` the name in the address book is used. `key` is the messenger's own
+    id of the message, if it has one: a message reported twice is written once, and the stored message is returned.
 
     Call it outside a transaction: Banned must not roll back the preBanMessage.
 
@@ -71,6 +72,7 @@ def receive_message(
         chat_id=where,
         author=author,
         author_name=sender_name[:200],
+        group_name=chats.clean_name(chat_name),
         **content,
     )
     if not key and receive_at_once(message):
@@ -133,6 +135,16 @@ def remembered_chat(instance: Instance, chat_id: str) -> str:
     return found if found and chat_ids.scheme(found) == chat_ids.scheme(chat_id) else chat_id
 
 
+def current_chat(instance: Instance, chat_id: str) -> str | None:
+    """Returns the chat that the messenger calls so now; None for the former id of one that moved. Two queries."""
+    found = remembered_chat(instance, chat_id)
+    if found != chat_id:
+        return found
+    still = ["", *chat_ids.names_at_messenger(chat_id)]
+    moved = Chat.objects.filter(instance=instance, chat_id=chat_id).exclude(messenger_chat_id__in=still)
+    return None if moved.exists() else chat_id
+
+
 def find_reported(instance: Instance, message_id: str, key: str, chats: Collection[str]) -> Message | None:
     """Returns the message if the messenger has reported it before, or if the account has sent it by this product.
 
@@ -158,6 +170,7 @@ def new_message(
     chat_id: str,
     author: str,
     author_name: str = "",
+    group_name: str = "",
     from_me: bool = False,
     type: str = MessageType.CHAT,
     body: str = "",
@@ -170,7 +183,7 @@ def new_message(
     """Returns a message without its number. Its chat is not loaded, and has the name that the message brings."""
     at = time or timezone.now()
     body, media = stored_body(instance, type, body, media)
-    chat_name = "" if chat_ids.is_group(chat_id) else author_name
+    chat_name = group_name if chat_ids.is_group(chat_id) else author_name
     return Message(
         instance=instance,
         message_id=message_id,
@@ -285,6 +298,9 @@ def record_failure(instance: Instance, *, messenger_id: str, reason: str, chat_i
 def record_moved_chat(instance: Instance, *, chat_id: str, messenger_chat_id: str) -> None:
     """Remember what the messenger calls a chat from now on. Without such a chat, nothing changes.
 
+    If the messenger has reported the new name first, as a group that the account is in, that chat has no messages and
+    is taken from the list of dialogs: what is written there belongs to this one.
+
     Raises:
         chat_ids.BadChatId: `chat_id` is not valid.
         ValueError: `messenger_chat_id` is no id.
@@ -295,7 +311,11 @@ def record_moved_chat(instance: Instance, *, chat_id: str, messenger_chat_id: st
     if not new:
         raise ValueError("a chat cannot be moved to this id")
     new = "" if new == chat_ids.bare_id(where) else new
-    Chat.objects.filter(instance=instance, chat_id=where).update(messenger_chat_id=new)
+    is_known = Chat.objects.filter(instance=instance, chat_id=where).update(messenger_chat_id=new)
+    if is_known and new and chat_ids.scheme(where):
+        moved_to = chat_ids.of_native(chat_ids.scheme(where), new, is_group=chat_ids.is_group(where))
+        double = Chat.objects.filter(instance=instance, chat_id=moved_to, removed_at=None)
+        double.filter(~Exists(Message.objects.filter(chat=OuterRef("pk")))).update(removed_at=timezone.now())
 
 
 def record_acks(instance: Instance, acks: Iterable[tuple[Message, Ack]]) -> None:

@@ -26,6 +26,7 @@ from instances.actions.chats.groups import record_group_change, record_joined_gr
 from instances.actions.message_lookup import UnknownMessage, quote_of_messenger
 from instances.actions.messages import (
     MessageContent,
+    current_chat,
     receive_message,
     record_ack,
     record_failure,
@@ -141,6 +142,7 @@ def record_event(
                 sender=event.sender,
                 sender_name=event.sender_name,
                 chat_id=event.chat_id,
+                chat_name=event.chat_name,
                 key=event.key,
                 **content_of(instance, event, files),
             )
@@ -154,23 +156,8 @@ def record_event(
             record_viewed(instance, event, is_patient=is_patient)
         case ChatMoved():
             record_moved_chat(instance, chat_id=event.old_chat_id, messenger_chat_id=event.messenger_chat_id)
-        case GroupJoined():
-            record_joined_group(
-                instance,
-                chat_id=chat_ids.of_chat(event.chat_id),
-                name=event.name,
-                members=[(valid_ids(person), is_admin) for person, is_admin in event.members],
-            )
-        case GroupChanged():
-            record_group_change(
-                instance,
-                group_id=chat_ids.of_chat(event.chat_id),
-                name=event.name,
-                joined=[valid_ids(person) for person in event.joined],
-                left=[valid_ids(person) for person in event.left],
-                promoted=[valid_ids(person) for person in event.promoted],
-                demoted=[valid_ids(person) for person in event.demoted],
-            )
+        case GroupJoined() | GroupChanged():
+            record_group(instance, event)
         case StatusReported() | CodeShown() | SessionEnded() | AccountFound() if is_outdated(
             instance, event.time
         ):
@@ -185,6 +172,30 @@ def record_event(
             record_account(instance, own_chat_id=event.own_chat_id, name=event.name)
         case CredentialsRenewed():
             renew_credentials(instance, credentials=event.credentials)
+
+
+def record_group(instance: Instance, event: GroupJoined | GroupChanged) -> None:
+    """Record a report of a group, in the chat that the messenger calls so.
+
+    What it still says of the former id of a group that has moved is left out: a group that moved has not
+    ended.
+    """
+    where = current_chat(instance, chat_ids.of_chat(event.chat_id))
+    if where is None:
+        return
+    if isinstance(event, GroupJoined):
+        members = [(valid_ids(person), is_admin) for person, is_admin in event.members]
+        record_joined_group(instance, chat_id=where, name=event.name, members=members)
+    else:
+        record_group_change(
+            instance,
+            group_id=where,
+            name=event.name,
+            joined=[valid_ids(person) for person in event.joined],
+            left=[valid_ids(person) for person in event.left],
+            promoted=[valid_ids(person) for person in event.promoted],
+            demoted=[valid_ids(person) for person in event.demoted],
+        )
 
 
 def valid_ids(person: Person) -> Person:

@@ -123,18 +123,27 @@ def test_the_library_reads_every_update(double: Telegram) -> None:
         double.block(bot, ann)
         double.unblock(bot, ann)
         double.migrate(bot, ann, group)
+        double.add_to_group(bot, ann, group, status="administrator")
+        double.join_group(bot, double.add_person("Ben"), group)
+        double.rename_group(bot, ann, group, "Trip to Rome")
         return await client.get_updates(timeout=5)
 
     updates = call(double, bot, job)
     assert [update.update_id for update in updates] == list(
-        range(updates[0].update_id, updates[0].update_id + 17)
+        range(updates[0].update_id, updates[0].update_id + 23)
     )
     assert updates[0].message.text == "hello" and updates[0].effective_user.first_name == "Ann"
     assert updates[1].message.photo[-1].width == 1280 and updates[2].message.document.file_name
     assert updates[11].edited_message.text == "hello!"
     assert updates[12].message_reaction.new_reaction[0].emoji == "👍"
     assert updates[13].my_chat_member.new_chat_member.status == "kicked"
-    assert updates[15].message.migrate_to_chat_id == updates[16].effective_chat.id
+    assert updates[16].message.migrate_to_chat_id == updates[17].effective_chat.id
+    assert updates[15].my_chat_member.chat.id == updates[17].effective_chat.id, "joined, and never left"
+    assert updates[18].my_chat_member.new_chat_member.status == "administrator"
+    assert updates[19].message.new_chat_members[0].id == bot.user.id
+    assert updates[20].chat_member.new_chat_member.user.first_name == "Ben"
+    assert updates[21].message.new_chat_members[0].first_name == "Ben"
+    assert updates[22].message.new_chat_title == "Trip to Rome"
 
 
 def test_updates_are_confirmed_by_the_next_poll_and_waited_for(double: Telegram) -> None:

@@ -10,6 +10,7 @@ of its token. They write no audit entries, so they take no `acting_user`.
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
+from unicodedata import category
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -19,6 +20,13 @@ from hooks.sql import bulk_insert
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Participant
+
+NAME_LENGTH = 200
+# Participants of a group that are stored; *ours*. WhatsApp has as many. The groups of other messengers have thousands,
+# and each chatUpdate hook has the list twice.
+MAX_PARTICIPANTS = 1_024
+# Unicode's categories of control characters and of line and paragraph separators.
+CONTROLS = ("Cc", "Zl", "Zp")
 
 
 class Denied(Exception):
@@ -49,10 +57,12 @@ def chat_for_message(
     `author` is the contact who wrote, "" if the account wrote: then the unread counter stays.
 
     A message puts a removed chat back on the list, and takes an archived chat out of the archive unless
-    disableDialogsArchive is on (*ours*). The author of a group's message and the account become its participants.
+    disableDialogsArchive is on (*ours*). The author of a group's message and the account become its participants, and
+    a message that is older than the group's last one does not rename it.
     """
     chat = existing_chat(instance, chat_id)
     people = [instance.own_chat_id, author] if author and chat_ids.is_group(chat_id) else []
+    people = [one for one in people if chat_ids.is_person(one)]
     if chat is None:
         chat = Chat.objects.create(
             instance=instance,
@@ -67,7 +77,9 @@ def chat_for_message(
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(chat)))
         return chat
     chat.instance = instance
-    newcomers = without_participants(chat, people) if chat.left_at is None else []
+    newcomers = room_for(chat, without_participants(chat, people)) if chat.left_at is None else []
+    if chat.is_group and chat.name and at < chat.last_time.replace(microsecond=0):
+        name = ""
     before = None
     if newcomers or (name and name != chat.name) or (image and image != chat.image):
         before = payloads.chat_dict(chat)
@@ -141,6 +153,22 @@ def without_participants(chat: Chat, people: Iterable[str]) -> list[str]:
         return []
     known = set(Participant.objects.filter(chat=chat, member__in=wanted).values_list("member", flat=True))
     return [one for one in wanted if one not in known]
+
+
+def room_for(chat: Chat, newcomers: list[str]) -> list[str]:
+    """Returns those who still fit into the group's participants. One query if there are newcomers."""
+    if not newcomers:
+        return []
+    return newcomers[: max(0, MAX_PARTICIPANTS - Participant.objects.filter(chat=chat).count())]
+
+
+def clean_name(name: str) -> str:
+    """Returns a name as it is stored: on one line, without control characters, up to NAME_LENGTH characters.
+
+    Members of a group choose its name, and some messengers take names of any length.
+    """
+    printable = "".join(" " if category(letter) in CONTROLS else letter for letter in name[: 4 * NAME_LENGTH])
+    return " ".join(printable.split())[:NAME_LENGTH]
 
 
 def add_participants(chat: Chat, people: Iterable[str], *, admins: Iterable[str] = ()) -> None:

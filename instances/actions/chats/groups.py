@@ -14,8 +14,10 @@ from django.utils import timezone
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.actions.chats.chats import (
+    MAX_PARTICIPANTS,
     Denied,
     add_participants,
+    clean_name,
     emit_chat_update,
     find_chat,
     without_participants,
@@ -248,15 +250,13 @@ def record_joined_group(
     if group is None:
         group = Chat.objects.create(instance=instance, chat_id=chat_id, is_group=True)
     group.instance = instance
-    group.name, group.image = name[:200] or group.name, image or group.image
+    group.name, group.image = clean_name(name) or group.name, image or group.image
     group.left_at = group.removed_at = None
     group.save(update_fields=["name", "image", "left_at", "removed_at"])
     known = dict(payloads.members_of(group))
     people = {recorded_id(person, known): is_admin for person, is_admin in members}
     if people:
-        people.setdefault(own, False)
-        Participant.objects.filter(chat=group).delete()
-        add_participants(group, people, admins=[one for one, is_admin in people.items() if is_admin])
+        change_participants(group, known, limited(people | {own: people.get(own, False)}, known, own))
     elif own not in known:
         add_participants(group, [own])
     if before is None:
@@ -298,10 +298,19 @@ def record_group_change(
     for person in left:
         people.pop(recorded_id(person, people), None)
         group.left_at = group.left_at or timezone.now() if own in person else group.left_at
-    group.name = name[:200] or group.name
+    group.name = clean_name(name) or group.name
     group.save(update_fields=["name", "left_at"])
-    change_participants(group, known, people)
+    change_participants(group, known, limited(people, known, own))
     emit_chat_update(group, before)
+
+
+def limited(people: Mapping[str, bool], known: Mapping[str, bool], own: str) -> dict[str, bool]:
+    """Returns up to MAX_PARTICIPANTS of the people: the account and those who are stored first, then the admins."""
+    if len(people) <= MAX_PARTICIPANTS:
+        return dict(people)
+    first = sorted(people, key=lambda one: (one != own, one not in known, not people[one]))
+    kept = set(first[:MAX_PARTICIPANTS])
+    return {one: is_admin for one, is_admin in people.items() if one in kept}
 
 
 def recorded_id(person: Person, known: Mapping[str, bool]) -> str:

@@ -116,7 +116,9 @@ async def disconnect(link: Link, network: Network) -> str:
 
 
 async def health(link: Link, network: Network) -> StatusReported | None:
-    """Asks Telegram whether the token is valid, and sets the webhook if it is another: the site's URL may have changed.
+    """Asks Telegram whether the token is valid, and sets the webhook if it is another.
+
+    The site's URL may have changed, and a newer version may ask for more kinds of updates.
 
     Raises:
         LinkLost, ReceiveFailed.
@@ -128,11 +130,16 @@ async def health(link: Link, network: Network) -> StatusReported | None:
         raise LinkLost(WRONG_TOKEN)
     try:
         result = result_of(response.status, found)
-        if method == "getWebhookInfo" and result.get("url") != link.callback_url:
+        if method == "getWebhookInfo" and not is_as_set(result, link.callback_url):
             await connect(link, link.callback_url, network)
     except NotLinkable as error:
         raise ReceiveFailed(error.sentence) from None
     return StatusReported(AccountStatus.AUTHENTICATED)
+
+
+def is_as_set(info: Mapping[str, Any], callback_url: str) -> bool:
+    """Returns whether the bot's webhook is that of this site, with all kinds of updates that this version reads."""
+    return info.get("url") == callback_url and set(ALLOWED) <= set(info.get("allowed_updates") or ())
 
 
 def result_of(status: int | None, found: Mapping[str, Any]) -> Any:

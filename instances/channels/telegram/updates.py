@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from instances.channels.telegram import api
+from instances.channels.telegram import api, groups
 from instances.channels.telegram.vcards import vcard_of
 from instances.models import MessageType
 from instances.received_events import ChatMoved, Media, MessageReceived, ReceivedEvent
 
-# What the bot asks for. Without my_chat_member, blocking would also be silent at Telegram's side.
+# What the bot asks for. chat_member and message_reaction come only if they are asked for.
 ALLOWED = [
     "message",
     "edited_message",
@@ -21,6 +21,7 @@ ALLOWED = [
     "edited_channel_post",
     "message_reaction",
     "my_chat_member",
+    "chat_member",
 ]
 
 FILES = {
@@ -32,7 +33,7 @@ FILES = {
     "sticker": MessageType.STICKER,
 }
 DEFAULT_TYPES = {"voice": "audio/ogg", "video_note": "video/mp4", "photo": "image/jpeg"}
-# What is in a message about the chat itself, which is of no interest.
+# What is in a message about the chat itself. Some are changes of groups (groups.py); the others are of no interest.
 SERVICE = frozenset({
     "new_chat_members", "left_chat_member", "new_chat_title", "new_chat_photo", "delete_chat_photo",
     "group_chat_created", "supergroup_chat_created", "channel_chat_created", "migrate_from_chat_id",
@@ -62,6 +63,9 @@ def read_update(update: dict[str, Any], bot: str) -> list[ReceivedEvent]:
             return read_edit(message, bot)
     if reaction := update.get("message_reaction"):
         return read_reaction(reaction, bot)
+    for kind in ("my_chat_member", "chat_member"):
+        if changed := update.get(kind):
+            return groups.read_membership(changed, bot)
     return []
 
 
@@ -70,7 +74,7 @@ def read_message(message: dict[str, Any], bot: str) -> list[ReceivedEvent]:
     if new := message.get("migrate_to_chat_id"):
         return [ChatMoved(api.chat_id(chat["id"], is_group=True), str(new))]
     if not SERVICE.isdisjoint(message):
-        return []
+        return groups.read_service(message, bot)
     replied = message.get("reply_to_message") or {}
     quoted = api.message_key(bot, replied["chat"]["id"], replied["message_id"]) if replied else ""
     return [received(bot, message, message["message_id"], quoted, content_of(message))]
@@ -113,6 +117,7 @@ def received(
         sender=api.chat_id(author["id"], is_group=False),
         sender_name=name_of(author),
         chat_id=api.chat_id(chat["id"], is_group=True) if is_group else None,
+        chat_name=groups.title_of(chat),
         forwarded=1 if message.get("forward_origin") else 0,
         quoted=quoted,
         time=datetime.fromtimestamp(sent_at, UTC) if sent_at else None,

@@ -18,6 +18,17 @@ from tests.doubles.telegram.webhooks import Deliverer, post_update
 
 __all__ = ["Bot", "Chat", "Fault", "Limits", "Telegram", "User", "flood"]
 
+# Of administrators and of restricted members, in updates.
+RIGHTS = (
+    "can_be_edited", "is_anonymous", "can_manage_chat", "can_delete_messages", "can_manage_video_chats",
+    "can_restrict_members", "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories",
+    "can_edit_stories", "can_delete_stories",
+)  # fmt: skip
+PERMISSIONS = (
+    "is_member", "can_change_info", "can_invite_users", "can_pin_messages", "can_send_messages", "can_send_polls",
+    "can_send_other_messages", "can_add_web_page_previews", "can_manage_topics", "can_send_audios",
+    "can_send_documents", "can_send_photos", "can_send_videos", "can_send_video_notes", "can_send_voice_notes",
+)  # fmt: skip
 KINDS = {"image": "photo", "ptt": "voice"}  # of files: the product's words, where they differ
 
 
@@ -180,16 +191,51 @@ class Telegram:
             chat.refusal = refusal
             self.state.add_update(bot, "my_chat_member", membership(bot, chat, person, old, status))
 
+    def add_to_group(self, bot: Bot, person: User, group: Chat, *, status: str = "member") -> None:
+        """Have a person add the bot to a group, or give it another status there."""
+        with self.state.lock:
+            old, group.refusal = group.statuses.get(bot.user.id, "left"), ""
+            group.statuses[bot.user.id] = status
+            self.state.add_update(bot, "my_chat_member", membership(bot, group, person, old, status))
+            if old == "left":
+                self.write(bot, person, chat=group, new_chat_members=[bot.user.to_json()])
+
+    def join_group(self, bot: Bot, person: User, group: Chat, *, status: str = "member") -> None:
+        """Have a person join a group, leave it ("left", "kicked") or get another status there.
+
+        The bot gets a message if someone comes or goes, and the person's status if it is an administrator itself.
+        """
+        with self.state.lock:
+            old = group.statuses.get(person.id, "left")
+            group.statuses[person.id] = status
+            was_in, is_in = (one not in ("left", "kicked") for one in (old, status))
+            if group.statuses.get(bot.user.id) == "administrator":
+                self.state.add_update(
+                    bot, "chat_member", membership(bot, group, person, old, status, of=person)
+                )
+            if is_in and not was_in:
+                self.write(bot, person, chat=group, new_chat_members=[person.to_json()])
+            if was_in and not is_in:
+                self.write(bot, person, chat=group, left_chat_member=person.to_json())
+
+    def rename_group(self, bot: Bot, person: User, group: Chat, title: str) -> None:
+        with self.state.lock:
+            group.title = title
+            self.write(bot, person, chat=group, new_chat_title=title)
+
     def remove_from_group(self, bot: Bot, person: User, group: Chat) -> None:
         with self.state.lock:
             group.refusal = f"Forbidden: bot was kicked from the {group.type} chat"
+            group.statuses[bot.user.id] = "kicked"
             self.state.add_update(bot, "my_chat_member", membership(bot, group, person, "member", "kicked"))
 
     def migrate(self, bot: Bot, person: User, group: Chat) -> Chat:
-        """Upgrade a group to a supergroup, which has another id; returns it."""
+        """Upgrade a group to a supergroup, which has another id; returns it. The bot joins it, and does not leave."""
         with self.state.lock:
             new = self.add_group(bot, group.title, type="supergroup")
+            new.statuses |= group.statuses | {bot.user.id: "member"}
             group.moved_to = new.id
+            self.state.add_update(bot, "my_chat_member", membership(bot, new, person, "left", "member"))
             self.write(bot, person, chat=group, migrate_to_chat_id=new.id)
             self.write(bot, person, chat=new, migrate_from_chat_id=group.id)
             return new
@@ -205,10 +251,21 @@ class Telegram:
         return self.state.files[file_id].content
 
 
-def membership(bot: Bot, chat: Chat, person: User, old: str, new: str) -> dict[str, Any]:
+def membership(
+    bot: Bot, chat: Chat, person: User, old: str, new: str, *, of: User | None = None
+) -> dict[str, Any]:
+    """Returns what `person` has made of a member, by default of the bot."""
+    user = (of or bot.user).to_json()
+
     def member(status: str) -> dict[str, Any]:
-        until = {"until_date": 0} if status == "kicked" else {}
-        return {"user": bot.user.to_json(), "status": status, **until}
+        more: dict[str, Any] = {}
+        if status in ("kicked", "restricted"):
+            more["until_date"] = 0
+        if status == "restricted":
+            more |= dict.fromkeys(PERMISSIONS, False)  # among them is_member
+        if status == "administrator":
+            more |= dict.fromkeys(RIGHTS, False)
+        return {"user": user, "status": status, **more}
 
     return {
         "chat": chat.to_json(), "from": person.to_json(), "date": int(time.time()),

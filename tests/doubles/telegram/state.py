@@ -60,6 +60,9 @@ class Chat:
     title: str = ""
     person: User | None = None
     messages: dict[int, dict[str, Any]] = field(default_factory=dict)
+    statuses: dict[int, str] = field(
+        default_factory=dict
+    )  # of members of a group, as far as a test has set them
     refusal: str = ""  # the description of the 403 that the bot gets
     moved_to: int | None = None
     starts: deque[float] = field(default_factory=deque)  # of the bot's messages, for its limit

@@ -119,6 +119,9 @@ def test_the_webhook_is_set_again_when_its_url_has_changed(double: Telegram) -> 
             call_messenger(lambda network, link=link: CHANNEL.health(link, network))  # type: ignore[misc]
         assert bot.webhook is not None and bot.webhook.url == site + CALLBACK
     assert double.calls(bot).count("setWebhook") == 2
+    bot.allowed_updates = ["message", "my_chat_member"]  # which an older version has asked for
+    call_messenger(lambda network: CHANNEL.health(link, network))
+    assert "chat_member" in bot.allowed_updates and double.calls(bot).count("setWebhook") == 3
     double.order(Fault("error", method="setWebhook", status=400, description="Bad Request: bad webhook: x"))
     with pytest.raises(ReceiveFailed, match="bad webhook"):
         moved = dataclasses.replace(link_of(bot), callback_url="https://third.example.com" + CALLBACK)

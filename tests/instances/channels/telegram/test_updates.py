@@ -11,7 +11,7 @@ import pytest
 from instances.channels.telegram.polling import read_all
 from instances.channels.telegram.updates import ALLOWED, read_update
 from instances.models import MessageType
-from instances.received_events import ChatMoved, MessageReceived, ReceivedEvent
+from instances.received_events import ChatMoved, GroupChanged, MessageReceived, ReceivedEvent
 from tests.doubles.telegram import Bot, Telegram, User
 
 ANN = User(100, "Ann")
@@ -140,7 +140,13 @@ def test_a_migrated_group_and_messages_about_a_group(double: Telegram, bot: Bot)
     new = double.migrate(bot, ANN, group)
     double.write(bot, ANN, chat=new, new_chat_title="Trip")
     double.write(bot, ANN, chat=new, new_chat_members=[ANN.to_json()])
-    assert read(bot) == [ChatMoved("telegram:-400@g.us", str(new.id))]
+    where, member = f"telegram:{new.id}@g.us", (f"telegram:{bot.user.id}@c.us",)
+    assert read(bot) == [
+        GroupChanged(where, "Holidays", joined=(member,), demoted=(member,)),
+        ChatMoved("telegram:-400@g.us", str(new.id)),
+        GroupChanged(where, "Trip"),
+        GroupChanged(where, "Holidays", joined=(("telegram:100@c.us",),)),
+    ]
 
 
 def test_a_block_gives_no_event(double: Telegram, bot: Bot) -> None:

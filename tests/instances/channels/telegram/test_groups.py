@@ -1,0 +1,231 @@
+"""What Telegram reports of groups: names, who comes and goes, and administrators, as the account's chats show them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from hooks.models import Hook
+from instances.actions.channel_links import save_link
+from instances.actions.chats.chats import MAX_PARTICIPANTS
+from instances.actions.received import record_events
+from instances.actions.settings import change_settings
+from instances.channels.telegram.updates import read_update
+from instances.models import Chat, Instance, Participant
+from instances.received_events import GroupChanged, GroupJoined
+from tests.doubles.telegram import Bot, User
+from tests.doubles.telegram import Chat as Group
+from tests.factories import InstanceFactory
+from tests.instances.channels.telegram.messenger import ANN, TelegramMessenger, credentials_of
+
+pytestmark = pytest.mark.django_db
+
+BEN, EVE = User(100_000_002, "Ben"), User(100_000_003, "Eve")
+MESSENGER = TelegramMessenger()
+
+
+def chat_id(user: User) -> str:
+    return f"telegram:{user.id}@c.us"
+
+
+@pytest.fixture
+def instance(settings: Any) -> Instance:
+    settings.TELEGRAM_URL = MESSENGER.double.url
+    found: Instance = InstanceFactory(channel="telegram", url="https://example.com/hook", token="secret")
+    MESSENGER.by_instance.pop(found.number, None)
+    linked = MESSENGER.bot(found)
+    save_link(
+        found,
+        credentials=credentials_of(linked),
+        external_id=str(linked.user.id),
+        own_chat_id=chat_id(linked.user),
+        acting_user=None,
+    )
+    found.refresh_from_db()
+    change_settings(found, changes={"chatUpdateOn": True})
+    return found
+
+
+@pytest.fixture
+def bot(instance: Instance) -> Bot:
+    return MESSENGER.bot(instance)
+
+
+@pytest.fixture
+def group(instance: Instance, bot: Bot) -> Group:
+    """A group to which Ann has added the bot."""
+    made = MESSENGER.double.add_group(bot, "Trip")
+    MESSENGER.double.add_to_group(bot, ANN, made)
+    MESSENGER.receive(instance)
+    return made
+
+
+def people(group: Group) -> dict[str, bool]:
+    found = Participant.objects.filter(chat__chat_id=f"telegram:{group.id}@g.us").order_by("id")
+    return dict(found.values_list("member", "is_admin"))
+
+
+def updates(instance: Instance) -> list[tuple[dict[str, Any] | None, dict[str, Any]]]:
+    bodies = Hook.objects.filter(endpoint=instance.pk, kind="chat").order_by("id")
+    found = [json.loads(bytes(body))["chatUpdate"] for body in bodies.values_list("body", flat=True)]
+    return [(change["old"], change["new"]) for [change] in found]
+
+
+def test_the_bot_is_added_to_a_group_and_its_clients_see_it(
+    client: Client, instance: Instance, bot: Bot, group: Group
+) -> None:
+    [(old, new)] = updates(instance)
+    assert old is None and (new["id"], new["name"]) == (f"telegram:{group.id}@g.us", "Trip")
+    assert new["metadata"]["participants"] == [chat_id(bot.user)], "Telegram gives bots no list of members"
+    assert new["metadata"]["groupInviteLink"] is None
+    MESSENGER.double.join_group(bot, BEN, group)
+    MESSENGER.receive(instance)
+    url = f"/instance{instance.number}/dialog?token=secret&chatId=telegram:{group.id}@g.us"
+    shown = client.get(url).json()
+    assert shown["name"] == "Trip" and shown["metadata"]["isGroup"] is True
+    assert shown["metadata"]["participants"] == [chat_id(bot.user), chat_id(BEN)]
+
+
+def test_a_group_that_is_created_with_the_bot(instance: Instance, bot: Bot) -> None:
+    made = MESSENGER.double.add_group(bot, "New")
+    MESSENGER.double.write(bot, ANN, chat=made, group_chat_created=True)
+    MESSENGER.receive(instance)
+    [(old, new)] = updates(instance)
+    assert old is None and new["name"] == "New" and people(made) == {chat_id(bot.user): False}
+
+
+def test_people_come_and_go_with_one_hook_each(instance: Instance, bot: Bot, group: Group) -> None:
+    own = chat_id(bot.user)
+    for person, status, expected in (
+        (BEN, "member", {own: False, chat_id(BEN): False}),
+        (EVE, "member", {own: False, chat_id(BEN): False, chat_id(EVE): False}),
+        (BEN, "left", {own: False, chat_id(EVE): False}),
+    ):
+        MESSENGER.double.join_group(bot, person, group, status=status)
+        repeated = bot.updates[-1]
+        MESSENGER.receive(instance)
+        assert people(group) == expected
+        count = len(updates(instance))
+        record_events(instance, read_update(repeated, str(bot.user.id)), is_patient=False)
+        assert people(group) == expected and len(updates(instance)) == count, "Telegram repeats an update"
+    assert len(updates(instance)) == 4
+
+
+def test_an_administrator_is_told_who_the_others_are(instance: Instance, bot: Bot, group: Group) -> None:
+    own = chat_id(bot.user)
+    MESSENGER.double.add_to_group(bot, ANN, group, status="administrator")
+    MESSENGER.double.join_group(bot, BEN, group)
+    MESSENGER.double.join_group(bot, BEN, group, status="administrator")
+    MESSENGER.receive(instance)
+    assert people(group) == {own: True, chat_id(BEN): True}
+    MESSENGER.double.join_group(bot, BEN, group, status="restricted")
+    MESSENGER.receive(instance)
+    assert people(group) == {own: True}, "restricted, and no longer a member"
+
+
+def test_the_bot_is_removed_and_added_again(instance: Instance, bot: Bot, group: Group) -> None:
+    MESSENGER.double.remove_from_group(bot, ANN, group)
+    MESSENGER.receive(instance)
+    chat = Chat.objects.get(chat_id=f"telegram:{group.id}@g.us")
+    assert chat.left_at is not None and people(group) == {}
+    group.statuses.pop(bot.user.id)
+    MESSENGER.double.add_to_group(bot, ANN, group)
+    MESSENGER.receive(instance)
+    chat.refresh_from_db()
+    assert chat.left_at is None and people(group) == {chat_id(bot.user): False}
+
+
+def test_the_name_comes_with_each_message_but_not_from_an_old_one(
+    instance: Instance, bot: Bot, group: Group
+) -> None:
+    chat = Chat.objects.get(chat_id=f"telegram:{group.id}@g.us")
+    MESSENGER.double.rename_group(bot, ANN, group, "Trip to Rome")
+    MESSENGER.receive(instance)
+    chat.refresh_from_db()
+    assert chat.name == "Trip to Rome"
+    group.title = "Trip to Paris"
+    MESSENGER.double.write(
+        bot, ANN, "I have renamed it", chat=group, date=int(chat.last_time.timestamp()) + 5
+    )
+    MESSENGER.receive(instance)
+    message = Hook.objects.filter(endpoint=instance.pk, kind="message").latest("id")
+    assert json.loads(bytes(message.body))["messages"][0]["chatName"] == "Trip to Paris"
+    group.title = "Trip to Rome"
+    MESSENGER.double.write(bot, ANN, "late", chat=group, date=1_700_000_000)
+    MESSENGER.receive(instance)
+    chat.refresh_from_db()
+    assert chat.name == "Trip to Paris"
+
+
+def test_a_supergroup_takes_the_place_of_its_group(instance: Instance, bot: Bot, group: Group) -> None:
+    MESSENGER.double.write(bot, ANN, "hello", chat=group)
+    new = MESSENGER.double.migrate(bot, ANN, group)
+    MESSENGER.double.join_group(bot, BEN, new)
+    MESSENGER.double.remove_from_group(bot, ANN, group)  # Telegram says so when the group is deleted
+    MESSENGER.receive(instance)
+    [chat] = Chat.objects.listed().filter(instance=instance)
+    assert (chat.chat_id, chat.left_at) == (f"telegram:{group.id}@g.us", None)
+    assert people(group) == {chat_id(bot.user): False, chat_id(ANN): False, chat_id(BEN): False}
+    MESSENGER.double.rename_group(bot, ANN, new, "Upgraded")
+    MESSENGER.receive(instance)
+    chat.refresh_from_db()
+    assert chat.name == "Upgraded"
+
+
+def test_who_writes_as_a_group_or_channel_is_no_participant(
+    instance: Instance, bot: Bot, group: Group
+) -> None:
+    for sender in (group.to_json(), {"id": -1_001_000_000_001, "type": "channel", "title": "News"}):
+        MESSENGER.double.write(bot, ANN, "as a chat", chat=group, sender_chat=sender)
+    MESSENGER.receive(instance)
+    assert people(group) == {chat_id(bot.user): False}
+
+
+def test_a_name_of_control_characters_is_cleaned_and_shortened(
+    instance: Instance, bot: Bot, group: Group
+) -> None:
+    MESSENGER.double.rename_group(bot, EVE, group, "\x1b[31m\u202eTrip\r\n\t\x00" + "x" * 10_000)
+    MESSENGER.receive(instance)
+    name = Chat.objects.get(chat_id=f"telegram:{group.id}@g.us").name
+    assert name.startswith("[31m") and "Trip \ufffdxxx" in name and len(name) == 200
+    assert not any(ord(letter) < 32 for letter in name)
+
+
+def test_a_group_of_thousands_is_stored_in_part(instance: Instance, bot: Bot, group: Group) -> None:
+    own = chat_id(bot.user)
+    strangers = tuple((f"telegram:{number}@c.us",) for number in range(5_000, 8_000))
+    where = f"telegram:{group.id}@g.us"
+    record_events(instance, [GroupChanged(where, joined=strangers)], is_patient=False)
+    found = people(group)
+    assert len(found) == MAX_PARTICIPANTS and own in found
+    full = GroupJoined(where, members=tuple((one, one == strangers[-1]) for one in strangers))
+    record_events(instance, [full], is_patient=False)
+    assert len(people(group)) == MAX_PARTICIPANTS and own in people(group)
+    MESSENGER.double.write(bot, ANN, "hello", chat=group)
+    MESSENGER.receive(instance)
+    assert len(people(group)) == MAX_PARTICIPANTS
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"chat_member": {"new_chat_member": {"status": "member", "user": {"id": 5}}}},
+        {
+            "chat": {"id": -5, "type": "supergroup"},
+            "new_chat_member": {"status": "member", "user": {"id": 5}},
+        },
+        {"chat": {"id": -5, "type": "channel"}, "new_chat_member": {"status": "member", "user": {"id": 5}}},
+        {"chat": {"id": 5, "type": "private"}, "new_chat_member": {"status": "member", "user": {"id": 5}}},
+    ],
+)
+def test_reports_of_groups_that_are_not_known_change_nothing(
+    instance: Instance, bot: Bot, update: dict[str, Any]
+) -> None:
+    for kind in ("chat_member", "my_chat_member"):
+        bot.updates.append({"update_id": bot.next_update, kind: update})
+        bot.next_update += 1
+    MESSENGER.receive(instance)
+    assert not Chat.objects.filter(instance=instance).exists() and updates(instance) == []
