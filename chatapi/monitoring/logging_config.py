@@ -92,17 +92,20 @@ def clean_value(key: str, value: Any) -> Any:
     return shown
 
 
+def exception_in(found: Any) -> BaseException | None:
+    """Returns the error that `exc_info` of a logger's call stands for."""
+    if isinstance(found, BaseException):
+        return found
+    if isinstance(found, tuple):
+        return found[1]  # as sys.exc_info()
+    return sys.exc_info()[1] if found else None
+
+
 def explain_exceptions(*, with_source: bool) -> Any:
     """Returns the structlog processor that writes `exc_info` as a traceback without data (error_text.py)."""
 
     def processor(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
-        found = event.pop("exc_info", None)
-        if isinstance(found, BaseException):
-            error: BaseException | None = found
-        elif isinstance(found, tuple):
-            error = found[1]
-        else:
-            error = sys.exc_info()[1] if found else None
+        error = exception_in(event.pop("exc_info", None))
         if error is not None:
             event["exception"] = traceback_text(error, with_source=with_source)
         return event
@@ -163,8 +166,11 @@ SHARED: list[Any] = [
 ]
 
 
-def logging_config(level: str, as_json: bool) -> dict[str, Any]:
-    """Django's LOGGING for a level such as INFO (an unknown one counts as INFO; the system checks report it)."""
+def logging_config(level: str, *, as_json: bool, sentry_dsn: str = "") -> dict[str, Any]:
+    """Django's LOGGING for a level such as INFO (an unknown one counts as INFO; the system checks report it).
+
+    With `sentry_dsn`, errors are also reported there (error_reports.py, which is imported by its path for that).
+    """
     level = level if level in logging.getLevelNamesMapping() else "INFO"
     structlog.configure(
         processors=[
@@ -183,6 +189,9 @@ def logging_config(level: str, as_json: bool) -> dict[str, Any]:
         stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
     ending = [explain_exceptions(with_source=not as_json), cut_secrets, at_most_2_kb(render)]
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handlers: dict[str, dict[str, Any]] = {"console": {"class": "logging.StreamHandler", "formatter": "line"}}
+    if sentry_dsn:
+        handlers["reports"] = {"()": "chatapi.monitoring.error_reports.ErrorReports", "dsn": sentry_dsn}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -193,8 +202,8 @@ def logging_config(level: str, as_json: bool) -> dict[str, Any]:
                 "processors": [stamp, remove, *ending],
             }
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"handlers": ["console"], "level": level},
+        "handlers": handlers,
+        "root": {"handlers": [*handlers], "level": level},
         "loggers": {
             # The request log has every failure with its traceback; this logger would repeat it.
             "django.request": {"level": "CRITICAL"},

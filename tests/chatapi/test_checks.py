@@ -40,6 +40,8 @@ def test_what_the_settings_file_could_not_read_is_told() -> None:
         ("API_RATE", "often", "chatapi.E010", "API_RATE: 'often' is not a number and a period."),
         ("METRICS_TOKEN", "short", "chatapi.E011",
          "METRICS_TOKEN: it is too short, or contains spaces or other characters that a header cannot contain."),
+        ("SENTRY_DSN", "https://sentry.example.com/1", "chatapi.E001",
+         "SENTRY_DSN: it is not a URL with a key and the number of a project."),
         ("HOOKS_CA_FILE", "/nowhere/ca.pem", "chatapi.E012",
          "HOOKS_CA_FILE: /nowhere/ca.pem cannot be read: No such file or directory."),
         ("HOOKS_CA_FILE", __file__, "chatapi.E012", f"HOOKS_CA_FILE: {__file__} contains no PEM certificate."),

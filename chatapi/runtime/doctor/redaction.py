@@ -17,7 +17,7 @@ from django.db import connection
 
 SECRETS = (
     "SECRET_KEY", "METRICS_TOKEN", "EMAIL_HOST_PASSWORD", "EMAIL_HOST_USER", "MEDIA_S3_ACCESS_KEY",
-    "MEDIA_S3_SECRET_KEY", "MEDIA_S3_BUCKET", "DATABASE_URL", "EMAIL_URL",
+    "MEDIA_S3_SECRET_KEY", "MEDIA_S3_BUCKET", "DATABASE_URL", "EMAIL_URL", "SENTRY_DSN",
 )  # fmt: skip
 URLS = ("SITE_URL", "MEDIA_S3_ENDPOINT", "SANDBOX_MESSENGER_URL")
 SHORTEST = 4  # characters; a shorter value would also be found in other words

@@ -45,6 +45,7 @@ HINTS = {
     "LOG_FORMAT": "One of text, json.",
     "API_RATE": "A number and a period: API_RATE=6000/min (s, min, hour, day).",
     "METRICS_TOKEN": "16 characters or more, without spaces (`openssl rand -hex 24`); unset: loopback only.",
+    "SENTRY_DSN": "SENTRY_DSN=https://key@sentry.example.com/1, as Sentry shows it for a project; unset: no reports.",
     "HOOKS_CA_FILE": "A file of PEM certificates: HOOKS_CA_FILE=/etc/ssl/certs/ours.pem; unset: Mozilla's.",
     "ALLOWED_HOSTS": "Names without scheme and port: ALLOWED_HOSTS=chat.example.com,.example.org,192.168.1.7.",
     "MEDIA_S3_BUCKET": "The bucket's name: MEDIA_S3_BUCKET=chat-media; unset: files are kept in DATA_DIR/media.",
@@ -195,6 +196,14 @@ def token_error(value: str) -> str | None:
     return "it is too short, or contains spaces or other characters that a header cannot contain"
 
 
+def sentry_error(value: str) -> str | None:
+    if not value:
+        return None
+    from chatapi.monitoring.error_reports import dsn_error  # loads Sentry's SDK
+
+    return dsn_error(value)
+
+
 def secrets_keys_error(value: tuple[str, ...]) -> str | None:
     # without the values
     if any(len(key) < 32 for key in value):
@@ -260,6 +269,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "BIN_ADDRESS_BYTES_PER_MINUTE": between(1024 * 1024, MAX_COUNT),
     "QUOTA_INVITATIONS_PER_DAY": less_than(0),
     "METRICS_TOKEN": token_error,
+    "SENTRY_DSN": sentry_error,
     "SECRETS_KEY": secrets_keys_error,
     "CONTRACT_CALLS_PER_MINUTE": less_than(1),
     "CONTRACT_ACCOUNT_CALLS_PER_MINUTE": less_than(1),

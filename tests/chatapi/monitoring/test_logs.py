@@ -75,7 +75,7 @@ def test_a_body_that_is_too_long_for_a_page_is_no_fault_of_ours(product: Product
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_traceback_shows_neither_local_variables_nor_secrets(as_json: bool) -> None:
-    config = logging_config("INFO", as_json)
+    config = logging_config("INFO", as_json=as_json)
     formatter = logging.config.DictConfigurator(config).configure_formatter(config["formatters"]["line"])
     written = StringIO()
     handler = logging.StreamHandler(written)
