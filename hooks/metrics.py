@@ -15,29 +15,35 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Count, F, Q, Sum
 from django.utils import timezone
 
 from hooks.log.delays import waiting_bounds
-from hooks.models import HEARTBEAT_AGE, Measure, Outcome, Role, Runner, State, Tally, is_alive
+from hooks.models import HEARTBEAT_AGE, Endpoint, Measure, Outcome, Role, Runner, State, Tally, is_alive
 from hooks.sql.lane_queries import IN_BOUNDS, earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
 
 ATTEMPTS, FINISHED, SUM = "attempts", "finished", "sum"
-CLAIM, RECORD, LATENESS = "claim_seconds", "record_seconds", "retry_lateness_seconds"
+CLAIM, RECORD, COMMIT = "claim_seconds", "record_seconds", "commit_seconds"
+LATENESS = "retry_lateness_seconds"
 BUCKETS: dict[str, tuple[float, ...]] = {
     CLAIM: (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
     RECORD: (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    COMMIT: (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
     LATENESS: (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
 }
 OTHER_PROCESSES = 1000  # the slot of counts from outside a dispatcher: simulations
 MAX_WAITING = 100_000
+MAX_FAILING = 10_000
+# An endpoint that fails for less may be restarting; one that fails for longer is paused, or has no hooks.
+FAILING_FOR, FAILING_WITHIN = timedelta(minutes=10), timedelta(days=1)
 
 ADD = """
 INSERT INTO hooks_measure (slot, name, label, value)
@@ -59,6 +65,15 @@ def bucket_of(name: str, value: float) -> str:
     return str(BUCKETS[name][place]) if place < len(BUCKETS[name]) else "inf"
 
 
+def observed(name: str, values: Iterable[float]) -> Counter[Series]:
+    """Returns the counts of values of a histogram, in its unit."""
+    found: Counter[Series] = Counter()
+    for value in values:
+        found[name, bucket_of(name, value)] += 1
+        found[name, SUM] += value  # type: ignore[assignment]
+    return found
+
+
 class Counts:
     """One dispatcher's counts since its last heartbeat. Its threads call it once per batch, not per hook."""
 
@@ -72,11 +87,7 @@ class Counts:
 
     def observe(self, name: str, values: Iterable[float]) -> None:
         """Add values to a histogram, in its unit."""
-        found: Counter[Series] = Counter()
-        for value in values:
-            found[name, bucket_of(name, value)] += 1
-            found[name, SUM] += value  # type: ignore[assignment]
-        self.count(found)
+        self.count(observed(name, values))
 
     def flush(self, session: psycopg.Connection[Any], slot: int) -> None:
         """Write the counts to the database. On a database error they are kept for the next call, and it is raised."""
@@ -162,6 +173,18 @@ def waiting() -> list[Waiting]:
     ]
 
 
+def count_failing_endpoints() -> int:
+    """Returns the number of endpoints all of whose attempts have failed for FAILING_FOR to FAILING_WITHIN.
+
+    Up to MAX_FAILING, without paused ones. One query, by the index of failing endpoints.
+    """
+    now = timezone.now()
+    failing = Endpoint.objects.present().filter(
+        failing_since__gt=now - FAILING_WITHIN, failing_since__lte=now - FAILING_FOR, paused_at=None
+    )
+    return failing.order_by()[:MAX_FAILING].count()
+
+
 @dataclass
 class Histogram:
     """Observations per bucket (not cumulative; "inf" is last), and their sum."""
@@ -181,6 +204,7 @@ class Snapshot:
     in_flight: int
     dispatchers: int
     heartbeat_age: float | None  # None: no dispatcher has run yet
+    endpoints: int  # that have ever had a hook to send
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
 
@@ -190,7 +214,12 @@ def snapshot() -> Snapshot:
     for name, label, value in Measure.objects.values_list("name", "label").annotate(value=Sum("value")):
         measured[name, label] = value
     tallies = Tally.objects.aggregate(
-        emitted=Sum("emitted"), skipped=Sum("skipped"), cancelled=Sum("cancelled")
+        endpoints=Count(
+            "pk", filter=Q(emitted__gt=F("skipped"))
+        ),  # before the sums, which take the columns' names
+        emitted=Sum("emitted"),
+        skipped=Sum("skipped"),
+        cancelled=Sum("cancelled"),
     )
     runs = list(
         Runner.objects.unfinished(Role.DISPATCH)
@@ -211,6 +240,7 @@ def snapshot() -> Snapshot:
         in_flight=sum(alive),
         dispatchers=len(alive),
         heartbeat_age=max(runs[0][0].total_seconds(), 0.0) if runs else None,
+        endpoints=tallies["endpoints"],
         histograms={
             name: Histogram(
                 [(str(bound), measured[name, str(bound)]) for bound in (*bounds, "inf")], measured[name, SUM]

@@ -84,8 +84,17 @@ ALERTS = (
         "ChatAPIAttemptsFailing", Severity.WARNING,
         share("chatapi_attempts_total", 'outcome!="ok"', "job", "outcome") + " > 0.5", "15m",
         "{{ $value | humanizePercentage }} of the attempts fail.",
-        "If one outcome such as dns or connect prevails, the network or the proxy of this site is the cause; otherwise "
+        "If one outcome such as dns or timeout prevails, the network or the proxy of this site is the cause; otherwise "
         "the support desk lists the endpoints that fail.",
+    ),
+    Alert(
+        "ChatAPIEndpointsFailing", Severity.WARNING,
+        "max by (job) (chatapi_endpoints_failing) / max by (job) (chatapi_endpoints) > 0.1 "
+        "and max by (job) (chatapi_endpoints_failing) >= 5",
+        "10m",
+        "{{ $value | humanizePercentage }} of the endpoints have failed for more than ten minutes.",
+        "As for ChatAPIAttemptsFailing. If the endpoints have a host or a provider in common, only its owner can "
+        "repair it; hooks with guaranteedHooks are retried meanwhile.",
     ),
     Alert(
         "ChatAPIDatabaseSlow", Severity.WARNING, percentile("chatapi_claim_seconds_bucket") + " > 1", "15m",
@@ -94,8 +103,15 @@ ALERTS = (
     ),
     Alert(
         "ChatAPIRecordingSlow", Severity.WARNING, percentile("chatapi_record_seconds_bucket") + " > 1", "15m",
-        "One of a hundred commits of results takes {{ $value | humanizeDuration }} or longer.",
-        "The database's disk is slow, or its synchronous standby is.",
+        "One of a hundred batches of results takes {{ $value | humanizeDuration }} or longer to record.",
+        "If ChatAPICommitsSlow fires too, as there. Otherwise run `manage.py doctor`: dead rows, long transactions, or "
+        "autovacuum that is behind.",
+    ),
+    Alert(
+        "ChatAPICommitsSlow", Severity.WARNING, percentile("chatapi_commit_seconds_bucket") + " > 0.5", "15m",
+        "One of a hundred commits takes {{ $value | humanizeDuration }} or longer: API calls and events wait for it.",
+        "The database's disk is slow, or its synchronous standby is. `manage.py doctor` says how far a standby is "
+        "behind; without one, look at the latency of the disk.",
     ),
     Alert(
         "ChatAPISendsFailing", Severity.WARNING,

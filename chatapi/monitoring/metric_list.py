@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chatapi.monitoring.upkeep import UpkeepNumbers
-from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot
+from hooks.metrics import CLAIM, COMMIT, LATENESS, RECORD, Histogram, Snapshot
 from instances.limits.disk_space import DiskSpace
 from instances.receiving.health import ReceivingNumbers
 from instances.sending.metrics import SendingNumbers
@@ -49,6 +49,7 @@ class Numbers:
     """What a scrape reads. `disk` is None if it cannot be read."""
 
     hooks: Snapshot
+    failing_endpoints: int
     receiving: ReceivingNumbers
     sending: SendingNumbers
     upkeep: UpkeepNumbers
@@ -138,9 +139,24 @@ METRICS = (
         lambda n: n.hooks.histograms[RECORD], unit=Unit.SECONDS,
     ),
     Metric(
+        Group.DELIVERY, Kind.HISTOGRAM, "chatapi_commit_seconds",
+        "Duration of the commit of such a batch. It waits for the disk and a synchronous standby, as that of an event.",
+        lambda n: n.hooks.histograms[COMMIT], unit=Unit.SECONDS,
+    ),
+    Metric(
         Group.DELIVERY, Kind.HISTOGRAM, "chatapi_retry_lateness_seconds",
         "Time from when a retry was due until it was claimed.",
         lambda n: n.hooks.histograms[LATENESS], unit=Unit.SECONDS,
+    ),
+    Metric(
+        Group.DELIVERY, Kind.GAUGE, "chatapi_endpoints", "Endpoints that have ever had a hook to send.",
+        lambda n: n.hooks.endpoints,
+    ),
+    Metric(
+        Group.DELIVERY, Kind.GAUGE, "chatapi_endpoints_failing",
+        "Endpoints all of whose attempts have failed for more than ten minutes and less than a day, without paused "
+        "ones; counted up to 10 000.",
+        lambda n: n.failing_endpoints,
     ),
     Metric(
         Group.SENDING, Kind.COUNTER, "chatapi_messages",

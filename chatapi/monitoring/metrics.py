@@ -24,7 +24,7 @@ from prometheus_client.metrics_core import Metric as Family
 from chatapi.monitoring.metric_list import METRICS, Kind, Metric, Numbers, Samples
 from chatapi.monitoring.upkeep import upkeep_numbers
 from chatapi.runtime.client_address import FORWARDING_HEADERS, REMOVED
-from hooks.metrics import Histogram, snapshot
+from hooks.metrics import Histogram, count_failing_endpoints, snapshot
 from instances.limits import disk_space
 from instances.receiving.health import receiving_numbers
 from instances.sending.metrics import sending_numbers
@@ -49,6 +49,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         families = Families(
             Numbers(
                 snapshot(),
+                count_failing_endpoints(),
                 receiving_numbers(),
                 sending_numbers(),
                 upkeep_numbers(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from hooks import metrics
 from hooks.dispatch import copy_text
@@ -65,6 +67,7 @@ def record_attempts(
     cancelled meanwhile keeps its state: its lane's owner, its claim number or its state no longer matches. Its attempt
     was made and is written, once.
     """
+    commits = session.info.transaction_status == TransactionStatus.IDLE  # not in a transaction of the caller
     with session.transaction(), session.cursor() as cursor:
         cursor.execute(UPDATE_HOOKS, parameters(results, owner))
         updated = {row[0] for row in cursor.fetchall()}
@@ -80,6 +83,8 @@ def record_attempts(
         if since := failing_since(results):
             cursor.execute(UPDATE_FAILING_SINCE, [list(since), list(since.values()), list(since)])
         statistics.count_results(cursor, (result for result in results if result.hook.id in updated))
+        began_commit = time.perf_counter()
+    seconds = [time.perf_counter() - began_commit] if commits else []
     counted: Counter[metrics.Series] = Counter(
         (metrics.ATTEMPTS, result.response.outcome.value) for result in recorded
     )
@@ -88,6 +93,7 @@ def record_attempts(
         for result in results
         if result.finished_at and result.hook.id in updated
     )
+    counted.update(metrics.observed(metrics.COMMIT, seconds))
     return counted
 
 

@@ -15,7 +15,7 @@ from hooks import metrics, outbox
 from hooks.actions.endpoints import pause
 from hooks.actions.hooks import cancel, skip
 from hooks.maintenance import deleted_instances
-from hooks.models import Hook, Kind, Measure, Role, Runner, SkipReason, State
+from hooks.models import Endpoint, Hook, Kind, Measure, Role, Runner, SkipReason, State
 from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
 from tests.factories import InstanceFactory
@@ -92,6 +92,18 @@ def test_waiting_hooks_by_class_of_lane(client: Client) -> None:
     oldest_retry = found['chatapi_hooks_oldest_waiting_seconds{lane="parallel",turn="retry"}']
     assert 240 <= oldest_first <= 240 + passed
     assert 60 <= oldest_retry <= 60 + passed
+
+
+def test_endpoints_that_fail_are_counted_from_ten_minutes_to_a_day(client: Client) -> None:
+    unused, blip, failing, paused, old = (InstanceFactory(url="http://a.example/") for _ in range(5))
+    emit(unused, skip=SkipReason.FLAG_OFF)
+    for instance, minutes in ((blip, 9), (failing, 11), (paused, 11), (old, 24 * 60 + 1)):
+        emit(instance)
+        since = timezone.now() - timedelta(minutes=minutes)
+        Endpoint.objects.filter(pk=instance.endpoint.pk).update(failing_since=since)
+    pause(paused.endpoint, acting_user=None)
+    found = numbers(client)
+    assert (found["chatapi_endpoints_failing"], found["chatapi_endpoints"]) == (1, 4)
 
 
 def test_how_far_retention_is_behind(client: Client, settings) -> None:
@@ -256,5 +268,6 @@ def test_what_a_dispatcher_has_done_is_all_there_when_it_has_stopped(client: Cli
     assert found['chatapi_hooks_finished_total{state="delivered"}'] == 3
     assert found['chatapi_hooks_finished_total{state="failed"}'] == 1
     assert found["chatapi_claim_seconds_count"] >= 1
-    assert found["chatapi_record_seconds_count"] >= 1
+    assert found["chatapi_commit_seconds_count"] == found["chatapi_record_seconds_count"] >= 1
+    assert 0 < found["chatapi_commit_seconds_sum"] < found["chatapi_record_seconds_sum"]
     assert found["chatapi_dispatchers"] == 0
