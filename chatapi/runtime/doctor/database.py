@@ -190,7 +190,11 @@ def find_unapplied_migrations() -> Iterator[Finding]:
 
 
 def find_unknown_migrations() -> Iterator[Finding]:
-    """The database is that of a newer version: a machine was not upgraded, or the code was set back."""
+    """The database is that of a newer version: a machine was not upgraded, or the code was set back.
+
+    Migrations of apps that this code does not have are not counted. An app that a version removes leaves its rows in
+    django_migrations, and would be reported for ever. So a newer version that only adds an app is not found.
+    """
     loader = MigrationExecutor(connection).loader
     known = set(loader.disk_migrations) | set(loader.graph.nodes)
     unknown = [
