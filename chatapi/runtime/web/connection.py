@@ -391,8 +391,7 @@ class Connection(asyncio.Protocol):
             else:
                 self.refuse(408, "The request was sent too slowly.")
 
-    def stop(self) -> None:
-        """End the connection as soon as nothing is left to respond to."""
-        self.can_keep = False
+    def close_if_idle(self) -> None:
+        """End the connection if nothing is left to respond to."""
         if not self.is_busy and not self.is_checking and not self.queue and self.reader.current is None:
             self.transport.close()

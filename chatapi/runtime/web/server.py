@@ -34,6 +34,7 @@ MAX_CONNECTIONS_PER_ADDRESS = 2048  # except those of a trusted proxy
 MAX_WAITING = 200
 MAX_WAITING_PER_OWNER = 20
 STOP_SECONDS = 8.0  # of the 12 in which all processes must end
+DRAIN_SECONDS = 1.0  # of these, for requests that are on their way in open connections
 LISTEN_FD = "CHATAPI_LISTEN_FD"  # environment of one of several processes: the socket that they share
 
 
@@ -116,20 +117,40 @@ class WebServer:
         self.loop.call_later(1.0, self.sweep)
 
     async def serve(self, listening: socket.socket) -> None:
-        """Serve until `stop` is called, then finish what is being served, for at most STOP_SECONDS."""
+        """Serve until `stop` is called, then finish what is being served, for at most STOP_SECONDS.
+
+        No client that has connected gets less than a response, so a load balancer need only try another server when a
+        connection is refused. Connections without a request are closed after DRAIN_SECONDS.
+        """
         name = listening.getsockname()
         self.address = (str(name[0]), int(name[1]))
+        own = listening.dup()
         server = await self.loop.create_server(lambda: Connection(self), sock=listening, backlog=BACKLOG)
         self.sweep()
         await self.stopped.wait()
         server.close()
-        until = time.monotonic() + STOP_SECONDS
-        for connection in list(self.connections):
-            connection.stop()
-        while self.connections and time.monotonic() < until:
+        await self.accept_last(own)
+        began = time.monotonic()
+        while self.connections and time.monotonic() < began + STOP_SECONDS:
+            if time.monotonic() >= began + DRAIN_SECONDS:
+                for connection in list(self.connections):
+                    connection.close_if_idle()
             await asyncio.sleep(0.02)
         self.threads.stop()
         self.health_threads.stop()
+
+    async def accept_last(self, listening: socket.socket) -> None:
+        """Close the socket after taking the connections that the kernel has accepted; it would reset them."""
+        taken = []
+        with listening:
+            while True:
+                try:
+                    taken.append(listening.accept()[0])
+                except OSError:  # BlockingIOError: there are no more
+                    break
+        for accepted in taken:
+            accepted.setblocking(False)
+            await self.loop.connect_accepted_socket(lambda: Connection(self), accepted)
 
     def stop(self) -> None:
         self.is_stopping = True
@@ -192,6 +213,7 @@ def supervise(listening: socket.socket, processes: int) -> None:
         for part in parts:
             part.restart_if_ended(log.warning)
         stopped.wait(0.2)
+    listening.close()  # else the kernel accepts connections as long as the slowest of them finishes its requests
     for part in parts:
         part.terminate()
     deadline = time.monotonic() + STOP_SECONDS + 1
