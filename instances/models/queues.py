@@ -18,7 +18,14 @@ from instances.models.messages import Media
 DELIVERY_DEADLINE = timedelta(seconds=10)
 
 
+# OutgoingQueueQuerySet.with_messages() in SQL; `q` is the queue. `is_active` is there for the index.
+WITH_MESSAGES_SQL = "q.is_active AND q.length > 0"
+
+
 class OutgoingQueueQuerySet(models.QuerySet["OutgoingQueue"]):
+    def with_messages(self) -> OutgoingQueueQuerySet:
+        return self.filter(is_active=True, length__gt=0)
+
     def shorten(self, by: int, *, removed: int = 0, **fields: datetime) -> int:
         """Subtract the number of messages that have left the queue from `length`, and set other fields.
 
@@ -48,6 +55,15 @@ class OutgoingQueue(models.Model):
     next_send_at = models.DateTimeField(default=timezone.now)  # nothing is sent before (sendDelay)
     # the run (hooks.Runner.id) of the sender that sends this queue now
     owner = models.BigIntegerField(null=True, blank=True)
+    # Whether it has messages or an owner, for the index. An owner keeps the queue for some seconds after its last
+    # message, so a message that is accepted or sent changes no indexed column: the update is HOT.
+    is_active = models.GeneratedField(
+        expression=models.ExpressionWrapper(
+            models.Q(length__gt=0) | models.Q(owner__isnull=False), models.BooleanField()
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
     # accepted messages that are neither in the queue nor failed nor a Message: cleared, cancelled, requests for a
     # deletion that were carried out, and messages that were deleted with the instance's data
     removed = models.PositiveIntegerField("messages removed", default=0, db_default=0)
@@ -60,15 +76,10 @@ class OutgoingQueue(models.Model):
 
     class Meta:
         indexes = [
-            # the senders: which queues have messages
+            # the senders: which queues have messages. No index has a column that most messages change, such as
+            # `length`, `owner` or `next_send_at`.
             models.Index(
-                name="instances_outgoingqueue_due", fields=["next_send_at"], condition=models.Q(length__gt=0)
-            ),
-            # the lanes of a sender, and those of a dead one
-            models.Index(
-                name="instances_outgoingqueue_owner",
-                fields=["owner"],
-                condition=models.Q(owner__isnull=False),
+                name="instances_queue_active", fields=["instance"], condition=models.Q(is_active=True)
             ),
         ]
 

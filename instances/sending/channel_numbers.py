@@ -9,6 +9,7 @@ from django.db import connection
 
 from instances.channels import CHANNELS
 from instances.models import WAITING_SQL, AccountStatus, Channel
+from instances.models.queues import WITH_MESSAGES_SQL
 from instances.sending.health import FAILED_WITHIN
 
 MAX_COUNTED = 10_000  # failed messages of all channels, the newest
@@ -44,7 +45,7 @@ WITH linked AS (
         SELECT created_at FROM instances_outgoingmessage
         WHERE instance_id = q.instance_id AND {WAITING_SQL} ORDER BY queue_number LIMIT 1
     ) first ON true
-    WHERE q.length > 0 GROUP BY i.channel
+    WHERE {WITH_MESSAGES_SQL} GROUP BY i.channel
 ), failed AS (
     SELECT i.channel, sum(of_instance.number)::bigint AS failed FROM (
         SELECT instance_id, count(*) AS number FROM (

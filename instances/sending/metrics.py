@@ -33,7 +33,7 @@ def sending_numbers() -> SendingNumbers:
     measured = {(name, label): value for name, label, value in summed}
     runs = Runner.objects.unfinished(Role.OUTGOING).annotate(heartbeat_age=HEARTBEAT_AGE)
     alive = [in_flight for age, in_flight in runs.values_list("heartbeat_age", "in_flight") if is_alive(age)]
-    waiting = OutgoingQueue.objects.filter(length__gt=0).aggregate(waiting=Sum("length"))["waiting"]
+    waiting = OutgoingQueue.objects.with_messages().aggregate(waiting=Sum("length"))["waiting"]
     return SendingNumbers(
         results={result: measured.get((RESULTS, result), 0.0) for result in BY_CHANNEL},
         by_channel={

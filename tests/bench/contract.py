@@ -168,7 +168,7 @@ def send_message(count: int, seconds: float, rate: float = 0.0) -> dict[str, flo
         requests = [post(instance, "sendMessage", {"phone": PHONE, "body": text}) for instance in found]
         result = measure(port, pids, requests, seconds, b'{"sent":true', rate)
         wait_for(
-            lambda: not OutgoingQueue.objects.filter(length__gt=0).exists(),
+            lambda: not OutgoingQueue.objects.with_messages().exists(),
             "the queues are empty",
         )
     return result

@@ -182,7 +182,11 @@ def copy_instance(template: int, copies: int) -> int:
         cursor.execute(IDLE_INSTANCES.format(columns=columns), {"idle": copies, "template": template})
         first: int = min(row[0] for row in cursor.fetchall())
         for model in (Endpoint, Lane, Tally, OutgoingQueue):
-            names = [str(field.column) for field in model._meta.concrete_fields if not field.primary_key]
+            names = [
+                str(field.column)
+                for field in model._meta.concrete_fields
+                if not field.primary_key and not field.generated
+            ]
             # the first endpoint of an instance has the instance's key
             values = ["i.id" if name in ("instance_id", "first_of_id") else f"t.{name}" for name in names]
             cursor.execute(

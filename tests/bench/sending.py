@@ -73,7 +73,7 @@ def is_any_waiting() -> bool:
     """Cheap: it is asked 50 times per second."""
     from instances.models import OutgoingQueue
 
-    return OutgoingQueue.objects.filter(length__gt=0).exists()
+    return OutgoingQueue.objects.with_messages().exists()
 
 
 @contextlib.contextmanager

@@ -136,7 +136,8 @@ def find_late_messages() -> Iterator[Finding]:
         .values("created_at")[:1]
     )
     late = (
-        OutgoingQueue.objects.filter(connected(now, path="instance__"), length__gt=0, owner=None)
+        OutgoingQueue.objects.with_messages()
+        .filter(connected(now, path="instance__"), owner=None)
         .exclude(waits_until__gt=now)
         .annotate(accepted_at=Subquery(first))
         .filter(accepted_at__lt=now - LATE_MESSAGES)

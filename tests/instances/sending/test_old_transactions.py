@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from django.utils import timezone
 
@@ -38,6 +39,16 @@ from tests.instances.sending.sending import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SENT = 3_000  # messages of a queue that were sent
+ME = 1_000_000_000_001
+Session = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def me() -> Iterator[Session]:
+    """The session of a sender, which holds its advisory lock."""
+    with worker_slots.connect() as session:
+        session.execute("SELECT pg_advisory_lock(%s)", [ME])
+        yield session
 
 
 @contextmanager
@@ -228,14 +239,17 @@ def test_a_new_message_of_a_queue_that_was_just_released_is_owned_again(
     assert owned == [instance.pk]
 
 
-def pages_read(instance: Instance, after: int) -> int:
-    with worker_slots.connect() as session:
-        found = session.execute(
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {claims.WAITING}", [[instance.pk], [after]]
-        ).fetchone()
+def explain_pages(session: Session, sql: str, parameters: Any) -> int:
+    """Runs the statement; returns how many pages it read."""
+    found = session.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters).fetchone()
     assert found
     plan = found[0][0]["Plan"]
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def pages_read(instance: Instance, after: int) -> int:
+    with worker_slots.connect() as session:
+        return explain_pages(session, claims.WAITING, [[instance.pk], [after]])
 
 
 def test_a_queue_is_read_from_the_first_message_that_has_not_ended() -> None:
@@ -260,6 +274,73 @@ def test_a_queue_is_read_from_the_first_message_that_has_not_ended() -> None:
         whole, bounded = pages_read(instance, 0), pages_read(instance, ended)
         session.execute("ROLLBACK")
     assert bounded < whole / 10
+
+
+ACCEPT = (
+    f"UPDATE {claims.QUEUE} SET last_number = last_number + 1, length = length + 1 WHERE instance_id = %s"
+)
+
+
+def updates(session: Session) -> tuple[int, int]:
+    """Returns how many queues this session has updated, and how many of these updates were HOT."""
+    found = session.execute(
+        "SELECT pg_stat_get_xact_tuples_updated(%(table)s::regclass),"
+        " pg_stat_get_xact_tuples_hot_updated(%(table)s::regclass)",
+        {"table": claims.QUEUE},
+    ).fetchone()
+    assert found
+    return found[0], found[1]
+
+
+def test_messages_of_an_owned_queue_change_no_index(me: Session) -> None:
+    """Accepted, paced and sent one at a time, the queue is empty after each: all its updates are HOT."""
+    instance = InstanceFactory()
+    me.execute(ACCEPT, [instance.pk])
+    assert list(claims.own(me, ME, [instance.pk])) == [instance.pk]
+    with me.transaction():
+        before = updates(me)
+        for _ in range(5):  # their versions have room on the page
+            claims.pace(me, {instance.pk: 1})
+            me.execute(f"UPDATE {claims.QUEUE} SET length = length - 1 WHERE instance_id = %s", [instance.pk])
+            me.execute(ACCEPT, [instance.pk])
+        after = updates(me)
+    assert (after[0] - before[0], after[1] - before[1]) == (15, 15)
+
+
+def test_a_sweep_reads_few_of_the_old_versions_of_a_queue(me: Session) -> None:
+    """Each leaves no entry in the index of active queues, but one page in sixty does."""
+    instance = InstanceFactory()
+    me.execute(ACCEPT, [instance.pk])
+    claims.own(me, ME, [instance.pk])
+    with worker_slots.connect() as old:
+        old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        old.execute("SELECT count(*) FROM instances_outgoingmessage")
+        for _ in range(SENT // 2):
+            me.execute(f"UPDATE {claims.QUEUE} SET length = length - 1 WHERE instance_id = %s", [instance.pk])
+            me.execute(ACCEPT, [instance.pk])
+        [found] = claims.sweep(me, ME)
+        statement = claims.with_connected(claims.SWEEP, {"me": ME, "may_take_over": True})
+        pages = explain_pages(me, *statement)
+        old.execute("ROLLBACK")
+    assert (found.lane, found.length, found.is_own) == (instance.pk, 1, True)
+    assert pages < SENT / 10
+
+
+def test_a_queue_is_active_while_it_has_messages_or_an_owner(me: Session) -> None:
+    instance = InstanceFactory()
+    queue = OutgoingQueue.objects.filter(pk=instance.pk)
+
+    def state() -> tuple[bool, bool]:
+        return queue.get().is_active, queue.with_messages().exists()
+
+    assert state() == (False, False)
+    me.execute(ACCEPT, [instance.pk])
+    assert state() == (True, True)
+    claims.own(me, ME, [instance.pk])
+    queue.shorten(1)
+    assert state() == (True, False)
+    claims.release(me, ME, [instance.pk])
+    assert state() == (False, False)
 
 
 @pytest.fixture(scope="module")
