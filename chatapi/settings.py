@@ -608,6 +608,9 @@ SPECTACULAR_SETTINGS = {
 METRICS_TOKEN = read(env.str, "METRICS_TOKEN", "")
 LOG_LEVEL = read(env.str, "LOG_LEVEL", "INFO").upper()
 LOG_FORMAT = read(env.str, "LOG_FORMAT", "text")  # or json: one object per line
+OTEL_EXPORTER_OTLP_ENDPOINT = read(
+    env.str, "OTEL_EXPORTER_OTLP_ENDPOINT", ""
+)  # traces of hooks (hooks/tracing.py)
 SENTRY_DSN = read(env.str, "SENTRY_DSN", "")  # errors are also reported there
 LOGGING = logging_config(LOG_LEVEL, as_json=LOG_FORMAT == "json", sentry_dsn=SENTRY_DSN)
 globals().update(REQUEST_LEVELS)

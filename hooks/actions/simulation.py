@@ -13,7 +13,7 @@ from typing import NotRequired, TypedDict, Unpack
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks import http, metrics
+from hooks import http, metrics, tracing
 from hooks.audit import ActingUser, report
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
 from hooks.dispatch.record import record_attempts
@@ -120,5 +120,6 @@ def send(hook: Hook, endpoint: Endpoint) -> Hook:
     connection.ensure_connection()
     counted = record_attempts(connection.connection, [result])
     metrics.add(connection.connection, metrics.OTHER_PROCESSES, counted)
+    tracing.export([result])
     hook.refresh_from_db()
     return hook

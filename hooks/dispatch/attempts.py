@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hooks import database_clock, retries, signing
+from hooks import database_clock, retries, signing, tracing
 from hooks.http import Response
 from hooks.models import Outcome, State, Trigger
 
@@ -38,7 +38,7 @@ class ClaimedHook:
         self.is_retry = self.attempts_made > 0 or self.trigger is not Trigger.EVENT
 
     def headers(self, at: datetime) -> dict[str, str]:
-        """The signed headers of this attempt."""
+        """The signed headers of this attempt, and the one of its trace."""
         return signing.headers(
             webhook_id=self.webhook_id,
             body=self.body,
@@ -47,7 +47,7 @@ class ClaimedHook:
             number=self.attempts_made + 1,
             allowed=self.attempts_allowed,
             simulated=self.simulated,
-        )
+        ) | tracing.headers(self.webhook_id, at)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections import deque
 
 import psycopg
 
-from hooks import metrics, worker_slots
+from hooks import metrics, tracing, worker_slots
 from hooks.dispatch import claim, journal, log_lines
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
@@ -63,6 +63,7 @@ class Recorder(DatabaseThread):
             self.counts.count(counted)
             self.counts.observe(metrics.RECORD, [time.perf_counter() - began])
             log_lines.log_results(results)
+            tracing.export(results)
 
         self.submit(job)
 

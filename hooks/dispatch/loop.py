@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pycurl
 from django.conf import settings
 
-from hooks import database_clock, worker_slots
+from hooks import database_clock, tracing, worker_slots
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
 from hooks.dispatch.claim import MIN_LEASE_LEFT
 from hooks.dispatch.database_threads import HEARTBEAT_SECONDS, Claimer, Recorder, Sweeper
@@ -373,6 +373,7 @@ class Dispatcher:
         self.sweeper.end()
         self.recorder.end()
         self.recorder.session.close()
+        tracing.flush()
         self.journal.close()
         self.claimer.release_lanes()
         self.claimer.flush_counts()

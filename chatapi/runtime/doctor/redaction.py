@@ -19,7 +19,7 @@ SECRETS = (
     "SECRET_KEY", "METRICS_TOKEN", "EMAIL_HOST_PASSWORD", "EMAIL_HOST_USER", "MEDIA_S3_ACCESS_KEY",
     "MEDIA_S3_SECRET_KEY", "MEDIA_S3_BUCKET", "DATABASE_URL", "EMAIL_URL", "SENTRY_DSN",
 )  # fmt: skip
-URLS = ("SITE_URL", "MEDIA_S3_ENDPOINT", "SANDBOX_MESSENGER_URL")
+URLS = ("SITE_URL", "MEDIA_S3_ENDPOINT", "SANDBOX_MESSENGER_URL", "OTEL_EXPORTER_OTLP_ENDPOINT")
 SHORTEST = 4  # characters; a shorter value would also be found in other words
 # Names and addresses of a machine itself say nothing about the site.
 COMMON = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "[::1]", "*", "chatapi", "postgres", "public"}

@@ -45,6 +45,8 @@ HINTS = {
     "LOG_FORMAT": "One of text, json.",
     "API_RATE": "A number and a period: API_RATE=6000/min (s, min, hour, day).",
     "METRICS_TOKEN": "16 characters or more, without spaces (`openssl rand -hex 24`); unset: loopback only.",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "The URL of a collector: OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318; unset: "
+    "no traces.",
     "SENTRY_DSN": "SENTRY_DSN=https://key@sentry.example.com/1, as Sentry shows it for a project; unset: no reports.",
     "HOOKS_CA_FILE": "A file of PEM certificates: HOOKS_CA_FILE=/etc/ssl/certs/ours.pem; unset: Mozilla's.",
     "ALLOWED_HOSTS": "Names without scheme and port: ALLOWED_HOSTS=chat.example.com,.example.org,192.168.1.7.",
@@ -270,6 +272,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "QUOTA_INVITATIONS_PER_DAY": less_than(0),
     "METRICS_TOKEN": token_error,
     "SENTRY_DSN": sentry_error,
+    "OTEL_EXPORTER_OTLP_ENDPOINT": lambda value: url_error(value) if value else None,
     "SECRETS_KEY": secrets_keys_error,
     "CONTRACT_CALLS_PER_MINUTE": less_than(1),
     "CONTRACT_ACCOUNT_CALLS_PER_MINUTE": less_than(1),
