@@ -1,5 +1,6 @@
 """Fixtures of every test: a PostgreSQL for this run and, on request, the product as a process."""
 
+import gc
 import os
 import shutil
 import signal
@@ -64,6 +65,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seconds = PRODUCT_TIMEOUT
         if seconds:
             item.add_marker(pytest.mark.timeout(seconds))
+
+
+def pytest_collection_finish() -> None:
+    """Makes garbage collection look only at what tests create, and less often.
+
+    What is in memory by now (the modules and all tests) stays until the end of the run. Each full collection went
+    through it again, in 0.2 to 0.4 s.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 20)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
