@@ -2,10 +2,15 @@
 
 import re
 import uuid
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
+from pytest_django import DjangoDbBlocker
 
 from accounts.actions.keys import rotate_key
 from hooks.actions import redelivery
@@ -19,7 +24,7 @@ from instances.api.urls import urlpatterns
 from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance
 from tests.factories import fail_message
-from tests.instances.api.conftest import ApiClient
+from tests.instances.api.conftest import ApiClient, create_account
 
 HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
 
@@ -91,9 +96,40 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
 OF_ONE = [row for row in TABLE if "{" in row[0]]
 
 
+@dataclass
+class Shared:
+    """Accounts of alice and bob; the values for the table's braces: alice's instance, its message, hooks and jobs."""
+
+    alice: ApiClient
+    bob: ApiClient
+    filled: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def shared(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Shared]:
+    """The rows of all tests of this file, created once; what a test changes is rolled back after it."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        alice, bob = create_account("alice"), create_account("bob")
+        yield Shared(alice, bob, fill_account(alice))
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def filled(alice: ApiClient) -> dict[str, str]:
-    """The values for the table's braces: alice's instance, a message sent by it, its hooks and jobs."""
+def alice(shared: Shared, db: None) -> ApiClient:
+    return deepcopy(shared.alice)
+
+
+@pytest.fixture
+def bob(shared: Shared, db: None) -> ApiClient:
+    return deepcopy(shared.bob)
+
+
+@pytest.fixture
+def filled(shared: Shared) -> dict[str, str]:
+    return shared.filled
+
+
+def fill_account(alice: ApiClient) -> dict[str, str]:
     message = type_on_phone(alice.instance, chat_id="17680561234", body="hi")
     receive_message(alice.instance, sender="17680561234", body="hello")
     group = create_group_as_contact(alice.instance, name="Holidays", by="17680561234@c.us")
