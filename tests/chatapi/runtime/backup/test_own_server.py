@@ -42,7 +42,11 @@ def server(request: pytest.FixtureRequest, folder: Path) -> Iterator[Path]:
 
 
 def url_of(server: Path, name: str) -> str:
-    return f"postgresql:///{name}?host={quote(str(socket_folder(server)), safe='')}&user={NAME}"
+    """Returns a DATABASE_URL of two hosts, as of a cluster; the first one does not exist."""
+    hosts = ",".join(
+        f"{quote(str(folder), safe='')}:5432" for folder in (server / "lost", socket_folder(server))
+    )
+    return f"postgresql://{NAME}@{hosts}/{name}"
 
 
 def test_from_one_server_to_another_and_to_the_embedded_postgresql(server: Path, folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -216,6 +217,14 @@ def test_a_text_is_redacted(settings: Settings) -> None:
 def test_the_keys_and_folders_of_this_site_are_redacted() -> None:
     text = f"{django_settings.SECRET_KEY} {django_settings.SECRETS_KEY[0]} {django_settings.DATA_DIR}/media"
     assert redact(text) == "<SECRET_KEY> <SECRETS_KEY> DATA_DIR/media"
+
+
+def test_every_host_of_a_cluster_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "HOST", "db1.internal,fd00::21,db2.internal")
+    text = 'to "db1.internal" (10.0.0.1), to "fd00::21", to db2.internal:5433'
+    assert redact(text) == (
+        'to "<database host>" (<IP address>), to "<database host>", to <database host>:5433'
+    )
 
 
 def test_every_text_of_the_json_is_redacted() -> None:
