@@ -12,6 +12,8 @@ from typing import Any
 from django.db.backends.postgresql import base
 from psycopg.pq import ConnStatus, TransactionStatus
 
+from chatapi.database.schema_editor import ImpatientSchemaEditor
+
 USABLE_STATES = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 QUERY_SECONDS = (
     5.0  # between real queries: a machine that has lost power or network does not close its sockets
@@ -19,6 +21,8 @@ QUERY_SECONDS = (
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    SchemaEditorClass = ImpatientSchemaEditor
+
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.queried_at = 0.0

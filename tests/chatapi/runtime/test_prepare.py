@@ -1,11 +1,15 @@
-"""`manage.py prepare`, several at a time."""
+"""`manage.py prepare`, several at a time, and its migrations beside transactions of others."""
 
+import io
 import threading
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connection, connections
 
+from chatapi.database import schema_editor
+from chatapi.management.commands import migrate
 from chatapi.runtime.prepare import MIGRATION_LOCK, wait_for_lock
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import database_url
@@ -40,3 +44,26 @@ def test_a_process_that_waits_does_not_stop_the_migration_it_waits_for() -> None
             first.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
             waiting.join()
     assert got.is_set()
+
+
+def test_a_migration_lets_others_pass_while_a_table_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_editor, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.05)
+    printed = io.StringIO()
+
+    def undo() -> None:
+        call_command("migrate", "hooks", "0031", stdout=printed)
+        connections.close_all()
+
+    with psycopg.connect(database_url()) as dump, psycopg.connect(database_url(), autocommit=True) as call:
+        dump.execute("SELECT FROM hooks_endpoint")  # its lock lasts as long as the transaction
+        undoing = threading.Thread(target=undo)
+        undoing.start()
+        try:
+            wait_until(lambda: printed.getvalue().count(migrate.IN_USE) > 1, "it has tried twice")
+            call.execute("SELECT cancel_up_to FROM hooks_endpoint")
+        finally:
+            dump.rollback()
+            undoing.join()
+            call_command("migrate", stdout=io.StringIO())
+    assert printed.getvalue().strip().endswith("OK")
