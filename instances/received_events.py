@@ -116,12 +116,14 @@ Person = tuple[str, ...]
 class GroupJoined:
     """The account is in a group from now on: it was added, has joined it by a link, or has made it in an app.
 
-    `members` are all participants, each with whether they are an admin; empty if the messenger does not say.
+    `members` are all participants, each with whether they are an admin; empty if the messenger does not say. With
+    `is_known`, the account was in the group before: a chat that was removed from the list of dialogs stays removed.
     """
 
     chat_id: str
     name: str = ""
     members: tuple[tuple[Person, bool], ...] = ()
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

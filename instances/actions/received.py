@@ -185,7 +185,9 @@ def record_group(instance: Instance, event: GroupJoined | GroupChanged) -> None:
         return
     if isinstance(event, GroupJoined):
         members = [(valid_ids(person), is_admin) for person, is_admin in event.members]
-        record_joined_group(instance, chat_id=where, name=event.name, members=members)
+        record_joined_group(
+            instance, chat_id=where, name=event.name, members=members, stays_removed=event.is_known
+        )
     else:
         record_group_change(
             instance,

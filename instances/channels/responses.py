@@ -23,6 +23,15 @@ def json_object(response: Response) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def json_objects(response: Response) -> list[dict[str, Any]]:
+    """Returns the objects of the JSON array in the body; empty if there is none."""
+    try:
+        found = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return []
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
 def words(found: object) -> str:
     """Returns a text of the messenger as one line of at most MAX_WORDS characters; empty if it is no text."""
     if not isinstance(found, str):

@@ -28,6 +28,7 @@ class Account:
     token: str
     changed: threading.Condition  # of the double's lock
     is_soft_logout: bool = False
+    has_no_state: bool = False  # the state of rooms cannot be read at the moment
     retry_after: int = 0  # seconds; the next messages are refused for a limit
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (room, event)
     receipts: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)  # (room, position, content)
@@ -100,6 +101,22 @@ class MatrixDouble:
             account.changed.notify_all()
         return str(event["event_id"])
 
+    def change(
+        self, account: Account, room: str, kind: str, content: dict[str, Any], *, by: str, key: str = ""
+    ) -> None:
+        """Change the state of a room, as `by` does: an event with this `state_key`."""
+        event = {
+            "type": kind, "event_id": f"$state{next(self.numbers)}", "sender": by, "state_key": key,
+            "origin_server_ts": int(time.time() * 1000), "content": content,
+        }  # fmt: skip
+        with self.lock:
+            account.events.append((room, event))
+            account.changed.notify_all()
+
+    def change_member(self, account: Account, room: str, user: str, membership: str, *, by: str = "") -> None:
+        """Have a user join, leave or be banned; the account itself finds the room among those that it has left."""
+        self.change(account, room, "m.room.member", {"membership": membership}, by=by or user, key=user)
+
     def upload(self, account: Account, content: bytes) -> str:
         """Returns the mxc URI of a file that the account may fetch."""
         uri = f"mxc://{SERVER}/file{next(self.numbers)}"
@@ -124,7 +141,7 @@ class MatrixDouble:
         token = (handler.headers["Authorization"] or "").removeprefix("Bearer ")
         account = next((each for each in self.accounts.values() if each.token == token), None)
         headers: dict[str, str] = {}
-        found: dict[str, Any] | bytes
+        found: dict[str, Any] | list[dict[str, Any]] | bytes
         if account is None or account.is_soft_logout:
             soft = {"soft_logout": account is not None}
             status, found = 401, error("M_UNKNOWN_TOKEN", "Invalid access token passed.") | soft
@@ -143,7 +160,7 @@ class MatrixDouble:
 
     def answer(
         self, account: Account, method: str, path: list[str], query: dict[str, str], body: bytes
-    ) -> tuple[int, dict[str, Any] | bytes, dict[str, str]]:
+    ) -> tuple[int, dict[str, Any] | list[dict[str, Any]] | bytes, dict[str, str]]:
         match method, path:
             case "PUT", ["rooms", room, "send", kind, transaction]:
                 if account.retry_after:
@@ -163,6 +180,10 @@ class MatrixDouble:
                 return 200, self.sync(account, query), {}
             case "GET", ["rooms", room, "messages"]:
                 return 200, self.messages(account, room, query), {}
+            case "GET", ["rooms", room, "state"]:
+                if account.has_no_state:
+                    return 502, error("M_UNKNOWN", "Bad gateway"), {}
+                return 200, state_of(account, room), {}
             case "GET", ["user", _, "account_data", "m.direct"]:
                 return 200, {f"@ann:{SERVER}": [f"!ann:{SERVER}"]}, {}
             case "GET", ["account", "whoami"]:
@@ -200,8 +221,12 @@ class MatrixDouble:
                 break
         end = len(account.events)
         joined: dict[str, Any] = {}
+        left: dict[str, Any] = {}
         for room in dict.fromkeys(room for room, _ in account.events[since:end]):
             found = in_room(account, room, since, end)
+            if is_left(account, room):
+                left[room] = {"timeline": {"events": [event for _, event in found[-TIMELINE:]]}}
+                continue
             first = found[-TIMELINE][0] if len(found) > TIMELINE else since
             joined[room] = {
                 "timeline": {
@@ -217,7 +242,7 @@ class MatrixDouble:
                     ]
                 },
             }
-        return {"next_batch": f"s{end}", "rooms": {"join": joined}}
+        return {"next_batch": f"s{end}", "rooms": {"join": joined, "leave": left}}
 
     def messages(self, account: Account, room: str, query: dict[str, str]) -> dict[str, Any]:
         """Returns a page of a gap, in which it is shorter than asked for."""
@@ -247,6 +272,17 @@ def in_room(account: Account, room: str, begin: int, end: int) -> list[tuple[int
         for position, (where, event) in list(enumerate(account.events))[begin:end]
         if where == room and event
     ]
+
+
+def state_of(account: Account, room: str) -> list[dict[str, Any]]:
+    """Returns the state of a room: the last event of each type and key."""
+    events = [event for where, event in account.events if where == room and "state_key" in event]
+    return list({(event["type"], event["state_key"]): event for event in events}.values())
+
+
+def is_left(account: Account, room: str) -> bool:
+    own = [event for event in state_of(account, room) if event["state_key"] == account.user]
+    return any(event["content"].get("membership") in ("leave", "ban") for event in own)
 
 
 def member(user: str, name: str, key: str) -> dict[str, Any]:

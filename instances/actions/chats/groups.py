@@ -237,8 +237,11 @@ def record_joined_group(
     name: str = "",
     image: str = "",
     members: Iterable[tuple[Person, bool]] = (),
+    stays_removed: bool = False,
 ) -> Chat:
     """Record that the account is in a group, with all its members and whether each is an admin.
+
+    A chat that was removed from the list of dialogs is put back, unless `stays_removed`.
 
     Unlike join_group, it also changes a group that the account is in: the messenger reports a group with its members
     before or after the account's command, whose response may name no members, is recorded.
@@ -251,7 +254,7 @@ def record_joined_group(
         group = Chat.objects.create(instance=instance, chat_id=chat_id, is_group=True)
     group.instance = instance
     group.name, group.image = clean_name(name) or group.name, image or group.image
-    group.left_at = group.removed_at = None
+    group.left_at, group.removed_at = None, group.removed_at if stays_removed else None
     group.save(update_fields=["name", "image", "left_at", "removed_at"])
     known = dict(payloads.members_of(group))
     people = {recorded_id(person, known): is_admin for person, is_admin in members}

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
-from instances.channels.matrix import api, session
+from hooks.http import Response
+from instances.channels.matrix import api, groups, session
 from instances.channels.matrix.api import Problem, problem_of
 from instances.channels.matrix.invitations import limits_of
 from instances.channels.matrix.timeline import (
@@ -35,15 +37,19 @@ from instances.channels.receiving import (
     ResponseTooLarge,
 )
 from instances.channels.requests import Link, Request
-from instances.channels.responses import json_object
-from instances.received_events import ReceivedEvent
+from instances.channels.responses import json_object, json_objects
+from instances.chat_ids import BadChatId
+from instances.received_events import GroupChanged, ReceivedEvent
 
 log = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
 
 POLL_SECONDS = 25
 RESPONSE_SECONDS = 30.0  # for a response, besides the time that a poll waits
 TIMELINE = 50  # events of a room in one response; more are a gap
 PAGE = 100  # events of a gap
+GROUP_SECONDS = 60.0  # after which the whole state of a changed room is read again, which may have 16 MiB
 MAX_ENTRY_PAGES = 50  # that are read back to an invitation
 
 EVENTS_FILTER = {
@@ -54,7 +60,7 @@ EVENTS_FILTER = {
 }
 ROOM_FILTER = {
     "timeline": {**EVENTS_FILTER, "limit": TIMELINE},
-    "state": {**EVENTS_FILTER, "types": ["m.room.member"]},
+    "state": {**EVENTS_FILTER, "types": groups.STATE_TYPES},
     "ephemeral": {"types": ["m.receipt"]},
     "account_data": {"types": []},
 }
@@ -82,7 +88,14 @@ class TokenExpired(Exception):
 
 
 async def ask(network: Network, request: Request, *, seconds: float = RESPONSE_SECONDS) -> Json | Problem:
-    """Returns the JSON of a success, or the error.
+    """Returns the JSON object of a success, or the error. Raises as `ask_for`."""
+    return await ask_for(network, request, json_object, seconds=seconds)
+
+
+async def ask_for(
+    network: Network, request: Request, read: Callable[[Response], Read], *, seconds: float = RESPONSE_SECONDS
+) -> Read | Problem:
+    """Returns what `read` reads from a success, or the error.
 
     Raises:
         TokenExpired, LinkLost: the access token is not valid.
@@ -91,7 +104,7 @@ async def ask(network: Network, request: Request, *, seconds: float = RESPONSE_S
     response = await network.send(request, seconds=seconds)
     status = response.status or 0
     if status == 200:
-        return json_object(response)
+        return read(response)
     problem = problem_of(response)
     if problem.is_link_lost:
         raise TokenExpired(problem.sentence) if problem.is_soft_logout else LinkLost(problem.sentence)
@@ -131,6 +144,8 @@ class Receiver:
         self.direct: Json = {}  # m.direct: the rooms by the other person
         self.refused: set[str] = set()  # rooms that the account cannot join
         self.entered: set[str] = set()  # rooms that it has joined, whose events were not read yet
+        self.groups: dict[str, float] = {}  # when the members of each group were read, by the monotonic clock
+        self.changed: set[str] = set()  # groups whose members are to be read again
 
     async def get(
         self, *path: str, query: Mapping[str, str] | None = None, seconds: float = RESPONSE_SECONDS
@@ -161,10 +176,13 @@ class Receiver:
                 timeline = objects(mapping(joined, "timeline"), "events")
                 await self.remember_if_direct(room, timeline)
                 await self.follow(room, timeline)
+                if group := await self.read_group(room, joined):
+                    yield Batch(cursor, group)
                 async with contextlib.aclosing(self.read_gap(room, joined, since)) as pages:
                     async for page in pages:
                         yield Batch(cursor, page)
                 events += self.read_room(room, joined)
+            events += self.left_groups(found)
             since = text(found, "next_batch") or since
             cursor = " ".join((since, *sorted(self.entered)))
             wait = 0 if has_joined else POLL_SECONDS
@@ -291,6 +309,63 @@ class Receiver:
         reader = self.room(room, objects(mapping(joined, "state"), "events"))
         messages = reader.read(objects(mapping(joined, "timeline"), "events"))
         return messages + reader.read_receipts(objects(mapping(joined, "ephemeral"), "events"))
+
+    async def read_group(self, room: str, joined: Json) -> list[ReceivedEvent]:
+        """Returns a group with its name and members as they are now, or nothing.
+
+        It is read when the account enters it, once in a connection, and after changes that the timeline does not tell
+        whole. The events of the timeline that are recorded after it do not contradict it: each one that it has already
+        changes nothing, and each later one comes with a later position.
+        """
+        if room in self.direct_rooms():
+            return []
+        events = [each for part in ("state", "timeline") for each in objects(mapping(joined, part), "events")]
+        if any(groups.needs_whole_state(event) for event in events):
+            self.changed.add(room)
+        is_new = has_entry(events, self.user)
+        is_due = room in self.changed and monotonic() >= self.groups.get(room, 0.0) + GROUP_SECONDS
+        if room in self.groups and not is_new and not is_due:
+            return []
+        try:
+            state = await self.group_state(room)
+            chat_id = api.room_chat_id(room, is_direct=False)
+        except LinkLost:
+            raise
+        except (
+            ReceiveFailed,
+            BadChatId,
+        ) as error:  # the messages do not depend on it; the next event tries again
+            log.warning("instance %s: a Matrix room's members were not read: %s", self.link.number, error)
+            return []
+        self.groups[room] = monotonic()
+        self.changed.discard(room)
+        return [groups.group_of(chat_id, state, is_known=not is_new)] if state else []
+
+    async def group_state(self, room: str) -> list[Json]:
+        """Returns the state of a room; of one with very many members only its name. Empty if it may not be read."""
+        try:
+            answer = await ask_for(
+                self.network, api.request(self.link, "GET", "rooms", room, "state"), json_objects
+            )
+            return [] if isinstance(answer, Problem) else [*answer]
+        except ResponseTooLarge:
+            found: list[Json] = []
+            for kind in (groups.NAME, groups.ALIAS):
+                content = await self.get("rooms", room, "state", kind)
+                if not isinstance(content, Problem):
+                    found.append({"type": kind, "state_key": "", "content": content})
+            return found
+
+    def left_groups(self, found: Json) -> list[ReceivedEvent]:
+        """Returns the groups that the account is no longer in: it has left, or was removed or banned."""
+        left: list[ReceivedEvent] = []
+        for room in mapping(mapping(found, "rooms"), "leave"):
+            self.groups.pop(room, None)
+            with contextlib.suppress(BadChatId):
+                if room not in self.direct_rooms():
+                    chat_id, own = api.room_chat_id(room, is_direct=False), groups.person_of(self.user)
+                    left.append(GroupChanged(chat_id, left=(own,)))
+        return left
 
     async def since_entry(self, room: str, joined: Json) -> Json:
         """Returns a room that was just entered with all its events since the invitation, as if there were no gap."""

@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from instances import chat_ids
-from instances.channels.matrix import api
+from instances.channels.matrix import api, groups
 from instances.channels.matrix.content import VOICE
 from instances.models import Ack, MessageType
 from instances.received_events import (
     ChatMoved,
     ChatViewed,
+    GroupChanged,
     Media,
     MessageAcked,
     MessageReceived,
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 # What /sync and /messages are asked for. Members tell names, and when the account came into a room.
 TOMBSTONE = "m.room.tombstone"  # the room was replaced by another, for example one of a newer version
-EVENT_TYPES = ("m.room.message", "m.sticker", "m.room.encrypted", "m.room.member", TOMBSTONE)
+EVENT_TYPES = ("m.room.message", "m.sticker", "m.room.encrypted", TOMBSTONE, *groups.STATE_TYPES)
 
 FILES = {
     "m.image": MessageType.IMAGE,
@@ -63,12 +64,19 @@ class Room:
                 self.names[user] = name or self.names.get(user, "")
 
     def read(self, events: Sequence[Json]) -> list[ReceivedEvent]:
-        """Returns what the events of the timeline mean, in order; those before the account came in are left out."""
+        """Returns what the events of the timeline mean, in order; those before the account came in are left out.
+
+        People who come and go between two messages are one change of the group.
+        """
         found: list[ReceivedEvent] = []
+        members: dict[str, bool] = {}  # who has come or gone since the last message
         first = first_since_entry(events, self.user)
         for index, event in enumerate(events):
             self.learn_names([event])
             if index < first:
+                continue
+            if not self.is_direct and (member := groups.member_in(event)):
+                members[member[0]] = member[1]
                 continue
             try:
                 read = self.read_one(event)
@@ -76,11 +84,15 @@ class Room:
                 log.warning("An event of a Matrix room was left out: %s", error)
                 continue
             if read is not None:
-                found.append(read)
-        return found
+                found += [*self.changes(members), read]
+                members = {}
+        return found + self.changes(members)
+
+    def changes(self, members: Mapping[str, bool]) -> list[ReceivedEvent]:
+        return [*groups.changes_of(self.chat_id, members)] if members else []
 
     def read_one(self, event: Json) -> ReceivedEvent | None:
-        """Returns the message; None for what is no message, and for the echo of what was sent through the API."""
+        """Returns what the event means; None if it is of no interest, or the echo of what was sent through the API."""
         kind, key, sender = text(event, "type"), text(event, "event_id"), text(event, "sender")
         if not key or not sender.startswith("@"):
             return None
@@ -89,6 +101,8 @@ class Room:
         if kind == TOMBSTONE:
             replacement = replacement_of(event)
             return ChatMoved(self.chat_id, replacement) if replacement else None
+        if not self.is_direct and (name := groups.new_name_in(event)):
+            return GroupChanged(self.chat_id, name)
         if kind not in ("m.room.message", "m.sticker"):
             return None
         said = said_in(event)
