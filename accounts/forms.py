@@ -6,6 +6,7 @@ from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from django import forms
+from django.contrib.auth.password_validation import validate_password
 
 from accounts import lockouts
 from accounts.email_addresses import normal_address
@@ -95,3 +96,43 @@ class DeleteAccountForm(forms.Form):
                 f"This is not your address. Enter {self.user.email} to delete the account."
             )
         return typed
+
+
+class FirstAdministratorForm(forms.Form):
+    """The address and the password of a site's first administrator."""
+
+    email = forms.EmailField(
+        label="Email",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True}),
+    )
+    password1 = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=4096,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    password2 = forms.CharField(
+        label="Password (again)",
+        strip=False,
+        max_length=4096,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_email(self) -> str:
+        email = normal_address(self.cleaned_data["email"])
+        if User.objects.filter(email=email).exists():
+            raise forms.ValidationError("A user with this address exists. Use another one.")
+        return email
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or self.cleaned_data
+        password, again = found.get("password1"), found.get("password2")
+        if password and again and password != again:
+            self.add_error("password2", "The two passwords differ.")
+        elif password:
+            try:
+                validate_password(password, User(email=found.get("email", "")))
+            except forms.ValidationError as error:
+                self.add_error("password1", error)
+        return found

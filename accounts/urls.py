@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import account, audit_log, members
+from accounts.views import account, audit_log, first_administrator, members
 
 app_name = "accounts"
 urlpatterns = [
@@ -17,5 +17,6 @@ urlpatterns = [
     path("members/<int:pk>/leave/", members.leave, name="member-leave"),
     path("invitations/<int:pk>/revoke/", members.revoke, name="invitation-revoke"),
     path("invitation/", members.invitation, name="invitation"),
+    path("first-administrator/", first_administrator.first_administrator, name="first-administrator"),
     path("invitation/accept/", members.accept, name="invitation-accept"),
 ]

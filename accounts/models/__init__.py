@@ -9,6 +9,7 @@ from accounts.models.keys import KEY_PREFIX_LENGTH, AccountKey, key_digest
 from accounts.models.lockouts import Lockout, SharedValue
 from accounts.models.members import Invitation, Member, Role
 from accounts.models.payments import Payment
+from accounts.models.setup_links import SetupLink
 from accounts.models.users import User
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Member",
     "Payment",
     "Role",
+    "SetupLink",
     "SharedValue",
     "User",
     "key_digest",

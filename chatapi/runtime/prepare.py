@@ -1,5 +1,7 @@
 """What a site needs before its first process starts: migrations, static files, and on a laptop the demo account.
 
+On a site without users it prints the one-time link that creates the first administrator.
+
 `manage.py up` does it at each start; `manage.py prepare` does it for services that are started one by one, such as
 those of deploy/systemd/. Several processes may do it at the same time: one works, the others wait for it.
 """
@@ -17,6 +19,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.backends.utils import CursorWrapper
 
+from accounts.actions.first_administrator import VALID_FOR, create_setup_link, setup_url
 from chatapi.runtime import static_files
 from chatapi.runtime.start_checks import raise_on_wrong_database
 from hooks import worker_slots
@@ -49,6 +52,14 @@ def prepare(say: Callable[[str], None]) -> None:
     protect_media()
     if settings.EMBEDDED_POSTGRES and "demo" in get_commands():
         call_command("demo", first_start=True, stdout=StringIO())
+    say_setup_link(say)
+
+
+def say_setup_link(say: Callable[[str], None]) -> None:
+    """Call `say` with a one-time link that creates the first administrator, if the site has no user."""
+    if token := create_setup_link():
+        hours = int(VALID_FOR.total_seconds() // 3600)
+        say(f"No user exists yet. Create the administrator within {hours} hours: {setup_url(token)}")
 
 
 def wait_for_lock(cursor: CursorWrapper) -> None:

@@ -154,6 +154,8 @@ accounts:member-leave                        POST   302 404 302 404 404 404
 accounts:invitation-revoke                   POST   302 404 404 404 302 404
 accounts:invitation                          GET    200 200 200 200 200 200
 accounts:invitation-accept                   POST   302 302 302 302 302 302
+accounts:first-administrator                 GET    302 302 302 302 302 302
+accounts:first-administrator                 POST   302 302 302 302 302 302
 accounts:audit-log                           GET    302 200 200 200 200 200
 account-export                               GET    302 200 200 200 200 200
 account-delete                               GET    302 200 200 200 200 200

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.actions.first_administrator import has_no_user
 from accounts.current_user import current_user
 from accounts.quotas import QuotaExceeded
 from hooks.models import Hook
@@ -30,8 +31,13 @@ STEPS = {"link": "Link", "address": "Webhook URL", "test": "Test message"}
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The site's root: redirects signed-in users to their instances, others to the sign-in page."""
-    return redirect("instances:list" if request.user.is_authenticated else "account_login")
+    """The site's root: redirects signed-in users to their instances, others to the sign-in page.
+
+    On a site without users it leads to the page that says how to create the first one.
+    """
+    if request.user.is_authenticated:
+        return redirect("instances:list")
+    return redirect("accounts:first-administrator" if has_no_user() else "account_login")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
