@@ -21,8 +21,10 @@ from django.db.migrations import Migration, operations
 from django.db.migrations.state import ProjectState
 from django.db.models import CheckConstraint, UniqueConstraint
 
+from chatapi.quality.rolling.locks import locked_tables
 from chatapi.quality.rolling.problems import Kind, Problem
 from chatapi.quality.rolling.statements import problems_of as problems_of_sql
+from chatapi.quality.rolling.statements import texts
 from chatapi.quality.rolling.tables import Column, Tables, table_of, tables_of
 
 # What they do is in the tables, or does nothing to them.
@@ -57,6 +59,7 @@ def problems_of(migration: Migration, state: ProjectState, released: Tables) -> 
     `state` is that before the migration, and afterwards that after it; `released` has the tables of the last release.
     """
     name = f"{migration.app_label}.{migration.name}"
+    locked = sorted(locked_tables(migration, state, released)) if migration.atomic else []
     checked = [
         Problem(name, *found)
         for operation in migration.operations
@@ -66,6 +69,8 @@ def problems_of(migration: Migration, state: ProjectState, released: Tables) -> 
         type(one) for one in migration.operations
     }:
         checked.append(Problem(name, Kind.VALIDATION, "adds a constraint and checks it in one transaction"))
+    if len(locked) > 1:
+        checked.append(Problem(name, Kind.TABLES, f"locks {' and '.join(locked)} in one transaction"))
     return checked
 
 
@@ -131,11 +136,6 @@ def in_kind(operation: Any, migration: Migration, state: ProjectState, released:
                 Kind.UNKNOWN,
                 f"has the operation {type(operation).__name__}, which this check does not know",
             )
-
-
-def texts(sql: Any) -> list[str]:
-    """Returns the statements of RunSQL: a string, or a list of strings and of (string, parameters)."""
-    return [sql] if isinstance(sql, str) else [one if isinstance(one, str) else one[0] for one in sql]
 
 
 def in_difference(before: Tables, after: Tables, released: Tables) -> Found:

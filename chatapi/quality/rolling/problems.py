@@ -43,6 +43,10 @@ class Kind(Enum):
         "be repeated, or a task that runs after the upgrade"
     )
     LOCK = "use a form that does not lock the table (CONCURRENTLY), or leave it to maintenance"
+    TABLES = (
+        "change each table in a migration of its own, and add a foreign key without its constraint (db_constraint="
+        "False): calls lock the same tables in another order, and PostgreSQL ends one of the two as a deadlock"
+    )
     TRANSACTION = "set atomic = False in the migration"
     UNKNOWN = "teach chatapi/quality/rolling/operations.py what it does"
 

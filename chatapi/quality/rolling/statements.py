@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import sqlparse
 
@@ -45,10 +46,23 @@ ALTERED = (
 )
 
 
+def texts(sql: Any) -> list[str]:
+    """Returns the texts of RunSQL's argument: a string, or a list of strings and of (string, parameters)."""
+    return [sql] if isinstance(sql, str) else [one if isinstance(one, str) else one[0] for one in sql]
+
+
+def split(sql: str) -> list[str]:
+    """Returns the statements, each in one line and without comments."""
+    return [" ".join(one.split()) for one in sqlparse.split(sqlparse.format(sql, strip_comments=True))]
+
+
+def altered_tables(sql: str) -> set[str]:
+    return {found[1] for text in split(sql) if (found := ALTER.match(text))}
+
+
 def problems_of(sql: str, released: Tables, *, is_atomic: bool) -> Iterator[tuple[Kind, str]]:
     """Yields a kind, and what the SQL does to tables of the last release."""
-    for statement in sqlparse.split(sqlparse.format(sql, strip_comments=True)):
-        text = " ".join(statement.split())
+    for text in split(sql):
         if is_atomic and " CONCURRENTLY " in text.upper():
             yield Kind.TRANSACTION, "uses CONCURRENTLY inside a transaction"
         for pattern, kind, what in WHOLE:

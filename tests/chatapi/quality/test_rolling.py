@@ -15,6 +15,7 @@ from django.db.models.functions import Now, Random
 
 from chatapi.database.concurrent_index import AddIndexAgain
 from chatapi.quality.rolling import later_migrations
+from chatapi.quality.rolling.locks import locked_tables
 from chatapi.quality.rolling.operations import problems_of
 from chatapi.quality.rolling.problems import Kind, Problem
 from chatapi.quality.rolling.tables import tables_of
@@ -198,6 +199,42 @@ def test_a_constraint_is_checked_in_a_transaction_of_its_own() -> None:
 
     assert kinds_of(*both) == {Kind.VALIDATION}
     assert kinds_of(*both, atomic=False) == set()
+
+
+def test_each_table_is_changed_in_a_transaction_of_its_own() -> None:
+    other = migrations.CreateModel("Other", [("id", models.BigAutoField(primary_key=True))])
+    to_hook = models.ForeignKey("hooks.Hook", models.CASCADE, null=True, db_index=False)
+    note = models.TextField(null=True)
+    state = ProjectState()
+    fields: Fields = [("id", models.BigAutoField(primary_key=True))]
+    for name in ("Hook", "Attempt"):
+        state.add_model(ModelState("hooks", name, fields))
+
+    def tables(*operations: Operation) -> set[str]:
+        sample = type("Migration", (migrations.Migration,), {"operations": list(operations)})
+        return locked_tables(sample("9999_sample", "hooks"), state, tables_of(state))
+
+    both = {"hooks_hook", "hooks_attempt"}
+    assert tables(other, migrations.AddField("other", "note", note), field(note)) == {"hooks_hook"}
+    assert tables(migrations.AddField("attempt", "hook", to_hook)) == both
+    assert tables(field(note), sql("ALTER TABLE hooks_attempt ADD COLUMN a int")) == both
+    assert (
+        tables(
+            migrations.AddConstraint("attempt", models.CheckConstraint(condition=models.Q(id=1), name="a")),
+            field(note),
+        )
+        == both
+    )
+    assert tables(migrations.AlterModelOptions("attempt", {"verbose_name": "try"}), field(note)) == {
+        "hooks_hook"
+    }
+    one = type(
+        "Migration",
+        (migrations.Migration,),
+        {"operations": [migrations.AddField("attempt", "hook", to_hook)]},
+    )
+    [problem] = problems_of(one("9999_sample", "hooks"), state.clone(), tables_of(state))
+    assert problem.kind == Kind.TABLES
 
 
 def test_our_migrations_after_the_last_release_pass() -> None:
