@@ -25,6 +25,8 @@ from instances.received_events import (
     ChatMoved,
     ChatViewed,
     CredentialsRenewed,
+    GroupChanged,
+    GroupJoined,
     Media,
     MessageReceived,
     MessageTyped,
@@ -368,3 +370,33 @@ def test_a_room_that_was_replaced_is_followed(bot: Account, ann: Person, join_ru
     ann.write(replacement, "there")
     [message] = bot.receiving.messages(1)
     assert (message.body, message.chat_id) == ("there", f"matrix:{replacement}@c.us")
+
+
+def test_a_group_has_its_name_its_members_and_its_admins(
+    synapse: Synapse, bot: Account, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "GROUP_SECONDS", 0.0)
+    ben = synapse.register(f"ben{next(NUMBERS)}")
+    room = ann.create_room(bot.user, ben.user, name="Trip", preset="private_chat")
+    ben.join(room)
+    where = f"matrix:{room}@g.us"
+    own, hers, his = ((f"matrix:{user}@c.us",) for user in (bot.user, ann.user, ben.user))
+    [entered] = bot.receiving.until(lambda events: any(isinstance(one, GroupJoined) for one in events))[:1]
+    assert isinstance(entered, GroupJoined) and (entered.chat_id, entered.name) == (where, "Trip")
+    assert dict(entered.members) == {own: False, hers: True, his: False} and not entered.is_known
+
+    ann.call("PUT", f"/rooms/{room}/state/m.room.name", json={"name": "Rome"})
+    ann.call("POST", f"/rooms/{room}/kick", json={"user_id": ben.user})
+    path = f"/rooms/{room}/state/m.room.power_levels"
+    levels = ann.call("GET", path) | {"users": {bot.user: 100}}  # and Ann, who has created the room
+    ann.call("PUT", path, json=levels)
+    ann.write(room, "done")
+    found = bot.receiving.until(lambda events: bool(received(events)))
+    state = next(event for event in found if isinstance(event, GroupJoined))
+    assert (state.name, dict(state.members)) == ("Rome", {own: True, hers: True})
+    changes = [event for event in found if isinstance(event, GroupChanged)]
+    assert any(event.name == "Rome" for event in changes) and any(event.left == (his,) for event in changes)
+
+    ann.call("POST", f"/rooms/{room}/kick", json={"user_id": bot.user})
+    gone = bot.receiving.until(bool)
+    assert gone == [GroupChanged(where, left=(own,))]
