@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -42,9 +43,15 @@ def idle_worker(product: Product) -> psutil.Process:
 
 
 def sentinel(product: Product) -> psutil.Process:
-    """Returns the only child of the cluster's main process."""
-    [found] = cluster(product).children()
-    return found
+    """Returns the only child of the cluster's main process, which may have just started."""
+
+    def find() -> psutil.Process | None:
+        with suppress(StopIteration, psutil.NoSuchProcess):
+            [found] = cluster(product).children() or [None]
+            return found
+        return None
+
+    return wait_until(find, "the cluster has its sentinel", 60)
 
 
 def cluster(product: Product) -> psutil.Process:
