@@ -29,7 +29,8 @@ MODULE = re.compile(r"python3? -m ([a-z_]+(?:\.[a-z_]+)*)")
 VARIABLE = re.compile(
     r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_[A-Z0-9]+|PORT|HOST|SIGNUP|STANDBY|SENDERS|RECEIVERS|DEBUG"
 )
-NO_SETTINGS = {"BACKUP_PASSPHRASE"}  # read by `manage.py backup` alone, whose page describes it
+# Read by `manage.py backup` alone, whose page describes it; and by the SDK of OpenTelemetry, which documents it.
+NO_SETTINGS = {"BACKUP_PASSPHRASE", "OTEL_TRACES_SAMPLER_ARG"}
 TROUBLESHOOTING = ROOT / "docs/running/troubleshooting.md"
 
 
