@@ -224,6 +224,23 @@ def test_what_the_account_changes_is_recorded_once(
     assert OWN not in people() and Chat.objects.get().left_at is not None
 
 
+@pytest.mark.parametrize(
+    "given", ["https://chat.whatsapp.com/Ab1CdEfGhIjKlMnOpQrStU?mode=ac_t", "Ab1CdEfGhIjKlMnOpQrStU"]
+)
+def test_the_account_joins_a_group_by_a_link_of_whatsapp_or_its_code(
+    messenger: WahaMessenger, instance: Instance, session: Session, post: Post, given: str
+) -> None:
+    joined = "120363000000000777@g.us"
+    session.invite_codes["Ab1CdEfGhIjKlMnOpQrStU"] = joined
+    assert post("joinGroup", **{"url" if "/" in given else "code": given}) == {"chatId": joined}
+    session.join(joined, "Trip", {ANN: "superadmin", OWN: "participant"})
+    messenger.deliver_new(instance)
+    (_, first), (_, last) = updates(instance)
+    assert first["metadata"]["participants"] == [OWN], "WhatsApp's response names no members"
+    assert (last["id"], last["name"]) == (joined, "Trip") and last["metadata"]["groupInviteLink"] is None
+    assert set(last["metadata"]["participants"]) == {OWN, ANN} and last["metadata"]["admins"] == [ANN]
+
+
 def deliver_during_calls(
     messenger: WahaMessenger, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
