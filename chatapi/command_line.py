@@ -46,3 +46,11 @@ def run() -> None:
             execute_from_command_line(sys.argv)
     except PostgresError as error:
         sys.exit(str(error))
+    except Exception as error:
+        from chatapi.database.read_only import is_read_only_refusal
+
+        if not is_read_only_refusal(error):
+            raise
+        from chatapi.runtime.doctor.database import explain_in_one_line
+
+        sys.exit(explain_in_one_line(error))

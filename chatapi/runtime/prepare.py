@@ -20,7 +20,9 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.backends.utils import CursorWrapper
 
 from accounts.actions.first_administrator import VALID_FOR, create_setup_link, setup_url
+from chatapi.database.read_only import is_read_only_refusal
 from chatapi.runtime import static_files
+from chatapi.runtime.doctor.database import explain_in_one_line
 from chatapi.runtime.start_checks import raise_on_wrong_database
 from hooks import worker_slots
 from hooks.actions.endpoints import end_all_overrides
@@ -48,6 +50,8 @@ def prepare(say: Callable[[str], None]) -> None:
         if not worker_slots.is_any_slot_held(Role.DISPATCH) and (ended := end_all_overrides()):
             say(f"{ended} verification(s) had not been stopped: hooks are sent to their own URLs again.")
     except (DatabaseError, InterfaceError) as error:
+        if is_read_only_refusal(error):
+            raise CommandError(explain_in_one_line(error)) from None
         raise CommandError(f"The database cannot be used: {str(error).strip().splitlines()[0]}") from None
     protect_media()
     if settings.EMBEDDED_POSTGRES and "demo" in get_commands():

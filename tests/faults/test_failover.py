@@ -10,9 +10,14 @@ from hooks import worker_slots
 from hooks.models import Role
 from tests.faults.databases import Pair, dispatcher_on, said_on_failure, superuser, url_of
 from tests.faults.product_instance import create_product_instance
-from tests.hooks.dispatch.dispatching import Dispatch, Held
+from tests.hooks.dispatch.dispatching import Held
 from tests.product import Product, manage
 from tests.receiver import Receiver
+
+STANDBY_REFUSED = (
+    "The database is a standby, which accepts no writes. Promote it with your cluster manager, or name the primary in "
+    "DATABASE_URL; with both hosts in it, the primary is found (docs/running/database.md)."
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +45,14 @@ def test_no_slot_is_taken_on_a_standby(pair: Pair) -> None:
                 worker_slots.try_slot(standby, Role.DISPATCH, 99)
 
 
-def test_a_dispatcher_does_not_start_on_a_standby_alone(pair: Pair, tmp_path: Path) -> None:
+def test_commands_refuse_a_standby_alone_and_say_what_to_do(pair: Pair, tmp_path: Path) -> None:
     """The URL's own target_session_attrs does not matter."""
     url = url_of(pair.standby_path) + "&target_session_attrs=any"
-    dispatch = Dispatch(tmp_path, DATABASE_URL=url)
-    assert dispatch.process.wait(60) != 0
-    dispatch.reader.join()
-    assert "session is read-only" in dispatch.output
+    environment = pair.environment | {"DATABASE_URL": url, "DATA_DIR": str(tmp_path)}
+    for command in ("up", "dispatch", "send", "prepare"):
+        done = manage(command, environment=environment)
+        assert done.returncode == 1, command
+        assert done.stderr.strip().splitlines()[-1].removeprefix("CommandError: ") == STANDBY_REFUSED
 
 
 def test_hooks_survive_a_failover_and_are_delivered_by_the_same_dispatcher(

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from chatapi.database.advisory_locks import find_advisory_lock_problem
+from chatapi.database.read_only import REFUSAL
 from chatapi.runtime.doctor.findings import Finding, NotCarriedOut, error, warning
 from chatapi.runtime.secret_rotation import missing_key_ids
 
@@ -21,7 +22,6 @@ CONNECT_SECONDS = 2  # the smallest value libpq accepts
 OLDEST_VERSION = 14
 CLOCK_SECONDS = 2.0  # a difference below it does no harm …
 CLOCK_WRONG_SECONDS = 60.0  # … from here on, codes of authenticator apps and signatures are refused
-READ_ONLY = "session is read-only"
 
 EMBEDDED_STEP = (
     "Start the site (`make run` or `manage.py up`). If it is running, read pg.log in DATA_DIR and restart it."
@@ -85,12 +85,18 @@ def parameters(**changes: Any) -> dict[str, Any]:
 
 def explain_refusal(said: str) -> Finding:
     detail = "; ".join(line.strip() for line in said.splitlines() if line.strip())
-    if READ_ONLY in said:
+    if REFUSAL in said:
         return explain_read_only(detail)
     for pattern, problem, next_step in REFUSALS:
         if re.search(pattern, said):
             return error(problem, next_step, detail)
     return error(DOES_NOT_RESPOND, EMBEDDED_STEP if settings.EMBEDDED_POSTGRES else OTHER_STEP, detail)
+
+
+def explain_in_one_line(refusal: Exception) -> str:
+    """Returns what a refused session means and what to do, as `doctor` says it."""
+    finding = explain_refusal(str(refusal))
+    return f"{finding.problem} {finding.next_step}"
 
 
 def explain_read_only(detail: str) -> Finding:
