@@ -158,7 +158,10 @@ class Node:
 
 
 class Cluster:
-    """A primary whose commits wait for its standby, with the product's tables. `url` names both hosts."""
+    """A primary, with the product's tables, whose commits wait for its standby once it is synchronous.
+
+    `url` names both hosts.
+    """
 
     def __init__(self, folder: Path, *, is_durable: bool = False) -> None:
         """`is_durable`: commits wait for the disk of both servers."""
@@ -180,13 +183,12 @@ class Cluster:
         self.stop()
 
     def start(self) -> None:
-        """Starts the first node on data with the product's tables; the second one copies them."""
+        """Starts the first node on data with the product's tables; the second one copies them meanwhile."""
         first, second = self.nodes
         self.copy_database(first)
         first.start()
         wait_until(first.is_primary, f"the first node is the primary: {first.log}", SECONDS)
         second.start()
-        self.wait_until_synchronous()
 
     def copy_database(self, node: Node) -> None:
         assert Product.prepared_in
@@ -198,11 +200,10 @@ class Cluster:
         self.etcd.stop()
 
     def primary(self) -> Node:
-        return wait_until(
-            lambda: next((node for node in self.nodes if node.is_primary()), None),
-            "a node is primary",
-            SECONDS,
+        found = wait_until(
+            lambda: [node for node in self.nodes if node.is_primary()], "a node is the primary", SECONDS
         )
+        return found[0]
 
     def standby(self) -> Node:
         primary = self.primary()

@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 from tests.faults.patroni import Cluster, wait_for_promotion
+from tests.faults.product_instance import CHECK
 from tests.faults.steady_load import IN_FLIGHT_SECONDS, SteadyLoad
 from tests.product import Product
+from tests.product_shell import shell
 from tests.receiver import Receiver
 from tests.rest import Rest
 
@@ -22,6 +24,7 @@ def test_nothing_is_lost_when_patroni_changes_the_primary(tmp_path: Path) -> Non
         product_on(cluster, tmp_path / "product") as product,
     ):
         rest = demo_instance(product, receiver)
+        cluster.wait_until_synchronous()
         first, second = cluster.primary(), cluster.standby()
         moments: list[tuple[float, float]] = []
         with SteadyLoad(rest, receiver) as load:
@@ -41,8 +44,7 @@ def test_nothing_is_lost_when_patroni_changes_the_primary(tmp_path: Path) -> Non
         for at in load.repeated_hooks().values():
             assert any(begin - IN_FLIGHT_SECONDS < at < end for begin, end in moments), "it was in flight"
         for command in ("hooks", "messages"):
-            done = product.manage(command, "check")
-            assert done.returncode == 0, done.stdout + done.stderr
+            shell(product.environment, CHECK.format(arguments=[command, "check"]))
 
 
 def product_on(cluster: Cluster, folder: Path) -> Product:
