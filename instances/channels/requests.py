@@ -91,6 +91,7 @@ class MessageToSend:
     deletes_messenger_id: str = ""
     forwards_messenger_id: str = ""
     messenger_chat_id: str = ""  # what the messenger calls the chat, if it differs from chat_id
+    was_tried: bool = False  # the messenger may have got it: of a former try, the result may be unknown
 
 
 @dataclass(frozen=True, slots=True)

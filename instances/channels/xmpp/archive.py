@@ -44,15 +44,19 @@ async def read_page(
     *,
     after: str = "",
     start: str = "",
+    chat: str = "",
     before: str | None = None,
     most: int = PAGE,
     seconds: float = ARCHIVE_SECONDS,
 ) -> Page:
     """Returns the messages after an id or since a time, oldest first; or those before an id, "" for the last ones.
 
+    With `chat`, a bare JID, those from or to it.
+
     Raises StanzaRefused, ReceiveFailed.
     """
-    form = [] if not start else [filled({"FORM_TYPE": MAM, "start": start})]
+    conditions = {name: value for name, value in (("start", start), ("with", chat)) if value}
+    form = [filled({"FORM_TYPE": MAM} | conditions)] if conditions else []
     rsm = [element(f"{{{RSM}}}max", None, str(most))]
     if after:
         rsm.append(element(f"{{{RSM}}}after", None, after))

@@ -50,6 +50,7 @@ from instances.models import FILE_TYPES, MessageType
 XML = "application/xml"
 UPLOAD = "urn:xmpp:http:upload:0"
 SLOT = "slot "  # how an uploaded value begins that is not a URL yet
+MESSAGE_AGAIN = "message-again"  # the action for a message that an earlier connection may have sent
 DELETION = "deletion"  # the context of a request; of another message it is the JID
 HINTS = "urn:xmpp:hints"
 NOT_KNOWN = "The message cannot be deleted: the server's id of it is not known."
@@ -87,7 +88,7 @@ def prepare(message: MessageToSend, link: Link, uploaded: str | None = None) -> 
         asked = stream_request(link, "slot", to_bytes(wanted), XML)
         return Request(asked.method, asked.url, asked.headers, asked.body, is_upload=True)
     stanza = stanza_of(message, to, uploaded or "")
-    made = stream_request(link, "message", to_bytes(stanza), XML)
+    made = stream_request(link, MESSAGE_AGAIN if message.was_tried else "message", to_bytes(stanza), XML)
     context = DELETION if message.deletes else jids.bare(to) if chat_ids.is_group(message.chat_id) else to
     return Request(made.method, made.url, made.headers, made.body, context=context)
 

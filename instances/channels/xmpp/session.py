@@ -19,6 +19,7 @@ from instances.channels.open_streams import StreamReply
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp import jids
+from instances.channels.xmpp.archive import read_page
 from instances.channels.xmpp.errors import (
     STANZA_ERRORS,
     NotSent,
@@ -29,7 +30,7 @@ from instances.channels.xmpp.errors import (
 )
 from instances.channels.xmpp.reading import OWN_ID, Reader, Room
 from instances.channels.xmpp.rooms import MUC, Rooms
-from instances.channels.xmpp.sending import UPLOAD, is_header
+from instances.channels.xmpp.sending import MESSAGE_AGAIN, UPLOAD, is_header
 from instances.channels.xmpp.services import DISCO_INFO, Services
 from instances.channels.xmpp.stream import IQ, MESSAGE, PRESENCE, XmppStream, normal
 from instances.channels.xmpp.xml import BadXml, child, element, parse, shown, to_bytes
@@ -43,6 +44,8 @@ FEATURES = (
     "http://jabber.org/protocol/geoloc", "urn:xmpp:sid:0",
 )  # fmt: skip
 MAX_SENT = 1_000  # ids of sent messages that are remembered
+# Messages of a chat in which one that may have been sent is looked for: none is sent to the chat meanwhile.
+LOOK_BACK_IN_CHAT = 50
 MAX_NEW_CONTACTS = 500  # subscriptions and invitations that are accepted while the account is connected
 REFLECTION_SECONDS = 5.0  # for a room to show a message to its sender
 
@@ -166,8 +169,10 @@ class Session:
             return reply_with(400, error=str(error))
         try:
             match action:
-                case "message" if stanza.tag == MESSAGE and OWN_ID.fullmatch(stanza.get("id", "")):
-                    return await self.send_message(stanza)
+                case "message" | "message-again" if stanza.tag == MESSAGE and OWN_ID.fullmatch(
+                    stanza.get("id", "")
+                ):
+                    return await self.send_message(stanza, was_tried=action == MESSAGE_AGAIN)
                 case "slot":
                     return await self.request_slot(stanza)
                 case "send":
@@ -188,19 +193,20 @@ class Session:
             return StreamReply(503, json.dumps({"error": str(error)}).encode(), retry_after=1)
         return reply_with(404, error="This connection does not know this request.")
 
-    async def send_message(self, stanza: Element) -> StreamReply:
+    async def send_message(self, stanza: Element, *, was_tried: bool) -> StreamReply:
         """Send a message, unless it was sent before, and wait until the server has it.
 
-        If the request ends before, the next one with the same message waits for the same result.
+        If the request ends before, the next one with the same message waits for the same result. `was_tried`: an
+        earlier connection may have sent it.
         """
         key = stanza.get("id", "")
         future = self.sent.get(key)
         if future is None:
             future = self.remember(key)
-            self.start(self.send_first(stanza, future))
+            self.start(self.send_first(stanza, future, was_tried=was_tried))
         return reply_with(200, id=await asyncio.shield(future))
 
-    async def send_first(self, stanza: Element, future: asyncio.Future[str]) -> None:
+    async def send_first(self, stanza: Element, future: asyncio.Future[str], *, was_tried: bool) -> None:
         """Send a message that this connection has not sent yet, and set the result."""
         key, to = stanza.get("id", ""), jids.bare(stanza.get("to", ""))
         is_group = stanza.get("type") == "groupchat"
@@ -211,6 +217,10 @@ class Session:
                 presence = await self.rooms.enter(to)
                 if presence.get("type") == "error":
                     raise StanzaRefused(presence)
+            if was_tried:
+                await self.look_for(to, is_group=is_group)
+                if future.done():
+                    return
             if len(to_bytes(stanza)) > self.stream.max_bytes:
                 raise StanzaRefused(error_stanza("message", "policy-violation", TOO_LONG))
             acked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -230,6 +240,25 @@ class Session:
         finally:
             if self.unconfirmed.get(key) is stanza:  # it may be sent again already
                 del self.unconfirmed[key]
+
+    async def look_for(self, chat: str, *, is_group: bool) -> None:
+        """Note what earlier connections have sent to this chat: its last messages in the archive.
+
+        Those that the receiver has read are the last ones of all chats: between them and a message whose sender was
+        killed, others may have written hundreds.
+        """
+        try:
+            if is_group:
+                page = await read_page(self.stream, chat, before="", most=LOOK_BACK_IN_CHAT)
+            else:
+                page = await read_page(self.stream, chat=chat, before="", most=LOOK_BACK_IN_CHAT)
+        except StanzaRefused:
+            return  # there is no archive
+        for each in page.messages:
+            fields = (each.message, each.id, each.stamp)
+            found = self.reader.read_of_room(chat, *fields) if is_group else self.reader.read_message(*fields)
+            if found.sent:
+                self.note_sent(found.sent, found.archive_id)
 
     def end_sending(self, key: str, error: Exception) -> None:
         """Give the reason to the requests that wait, and let the message be sent again."""

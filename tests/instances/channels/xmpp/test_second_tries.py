@@ -1,0 +1,96 @@
+"""A message that an earlier connection has sent is found in the archive, however much others have written since.
+
+Real connections to a real Prosody: the first has sent the message and is gone, the second is asked to send it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from instances.channels.requests import Link
+from instances.channels.xmpp.opening import open_stream
+from instances.channels.xmpp.servers import Server
+from instances.channels.xmpp.session import Session
+from instances.channels.xmpp.stream import MESSAGE
+from instances.receiving.network import LoopNetwork
+from tests.servers.prosody import Account, Prosody
+from tests.servers.xmpp_client import Client
+
+SENT, NEW = "capi" + "1" * 28, "capi" + "2" * 28
+
+
+def message(to: str, key: str, body: str, type: str = "chat") -> bytes:
+    return f"<message to='{to}' type='{type}' id='{key}'><body>{body}</body></message>".encode()
+
+
+def connected(prosody: Prosody, bot: Account, work: Callable[[Session], Awaitable[None]]) -> None:
+    """Runs `work` with a new connection of the account."""
+
+    async def main() -> None:
+        network = LoopNetwork()
+        stream = await open_stream(network, Server("127.0.0.1", prosody.port), bot.jid, bot.password, "x")
+        session = Session(Link(1234567890, ""), stream, {})
+
+        async def read() -> None:
+            while True:
+                for stanza in await stream.take_all(100):
+                    if stanza.tag != MESSAGE:
+                        session.handle(stanza)
+                    elif (found := session.reader.read(stanza)).sent:
+                        session.note_sent(found.sent, found.archive_id)
+
+        reading = asyncio.create_task(read())
+        try:
+            async with asyncio.timeout(60):
+                await session.begin()
+                await work(session)
+        finally:
+            reading.cancel()
+            session.end()
+            await stream.close()
+            network.close()
+
+    asyncio.run(main())
+
+
+async def send(session: Session, action: str, stanza: bytes) -> None:
+    reply = await session.call(action, stanza)
+    assert reply.status == 200, reply.body
+    assert json.loads(reply.body)["id"]
+
+
+def test_it_is_not_sent_twice_although_hundreds_came_since(prosody: Prosody) -> None:
+    bot = prosody.register("bot")
+    with Client(prosody.register("ann")) as ann, Client(prosody.register("ben")) as ben:
+        connected(
+            prosody, bot, lambda session: send(session, "message", message(ann.account.jid, SENT, "once"))
+        )
+        ben.write_many(bot.jid, [f"between {number}" for number in range(260)])
+
+        async def send_again(session: Session) -> None:
+            await send(session, "message-again", message(ann.account.jid, SENT, "once"))
+            await send(session, "message-again", message(ann.account.jid, NEW, "not sent before"))
+
+        connected(prosody, bot, send_again)
+        ann.wait_for("not sent before")
+        assert ann.bodies(bot.jid) == ["once", "not sent before"]
+
+
+def test_a_message_to_a_room_is_not_sent_twice(prosody: Prosody) -> None:
+    bot = prosody.register("bot")
+    with Client(prosody.register("ann")) as ann:
+        room = ann.create_room("room", "ann")
+
+        async def send_first(session: Session) -> None:
+            await send(session, "message", message(room, SENT, "once", "groupchat"))
+
+        async def send_again(session: Session) -> None:
+            await send(session, "message-again", message(room, SENT, "once", "groupchat"))
+            await send(session, "message-again", message(room, NEW, "not sent before", "groupchat"))
+
+        connected(prosody, bot, send_first)
+        connected(prosody, bot, send_again)
+        ann.wait_for("not sent before")
+        assert [each.body for each in ann.archive(room)] == ["once", "not sent before"]
