@@ -19,8 +19,7 @@ T = TypeVar("T")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PARENT = "CHATAPI_PARENT"  # environment: the pid of the process that the child must not outlive
 
-# A part that ran this long restarts immediately; otherwise each pause is twice the previous one. Messengers give up an
-# event if the web server is away for long: WAHA after 30 s.
+# A part that ran this long restarts immediately; otherwise each pause is twice the previous one.
 SETTLED_SECONDS = 10.0
 MAX_PAUSE_SECONDS = 10.0
 STOP_FORK_SECONDS = 5.0  # after a fork has sent its result

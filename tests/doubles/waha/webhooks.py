@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SECOND = 0.05  # s that a second of a webhook's `delaySeconds` takes here
 STOP_SECONDS = 30.0  # for a request that is under way
-MAX_PAUSE = 3.0  # s; with 15 attempts, a webhook may be away for half a minute
+MAX_PAUSE = 10.0  # s; with 15 attempts, a webhook may be away for a minute (at WAHA itself: for nine hours)
 
 
 def sign(body: bytes, key: str) -> str:
