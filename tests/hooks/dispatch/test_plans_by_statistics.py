@@ -92,13 +92,21 @@ def fill_with_statistics(name: str) -> list[int]:
 
 
 def rows_read(step: dict[str, Any]) -> int:
-    """Returns the largest number of rows that one step of the plan returned or discarded, over all its loops."""
+    """Returns the largest number of rows that one step of the plan returned or discarded, over all its loops.
+
+    Of a bitmap of one index, those that it has found in the table: the index has entries of the versions, too, that
+    earlier tests have rolled back.
+    """
     each = (
         step["Actual Rows"]
         + step.get("Rows Removed by Filter", 0)
         + step.get("Rows Removed by Join Filter", 0)
+        + step.get("Rows Removed by Index Recheck", 0)
     )
-    return max([int(each * step["Actual Loops"]), *map(rows_read, step.get("Plans", []))])
+    below = step.get("Plans", [])
+    if step["Node Type"] == "Bitmap Heap Scan":
+        below = [one for one in below if one["Node Type"] != "Bitmap Index Scan"]
+    return max([int(each * step["Actual Loops"]), *map(rows_read, below)])
 
 
 def outline(step: dict[str, Any], depth: int = 0) -> str:
