@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.workers import TESTS, WORKERS, pytest_cmdline_main, rank
+from tests.workers import TESTS, WORKERS, pytest_cmdline_main, rank, unit_of
 
 
 def workers_of(*args: str, folder: Path = TESTS.parent, **options: Any) -> int | None:
@@ -49,3 +49,12 @@ def test_files_that_wait_for_processes_come_first() -> None:
     ]
     assert sorted(files, key=rank) == files[::-1]
     assert rank("tests/hooks/test_holds.py") == rank("tests/test_workers.py")
+
+
+def test_one_worker_runs_a_file_or_all_tests_of_backups() -> None:
+    assert unit_of("tests/hooks/test_holds.py::test_x[a::b]") == "tests/hooks/test_holds.py"
+    folder = "tests/chatapi/runtime/backup"
+    assert (
+        unit_of(f"{folder}/test_archive.py::test_x") == unit_of(f"{folder}/test_holding.py::test_y") == folder
+    )
+    assert rank(folder) == rank(f"{folder}/test_archive.py")

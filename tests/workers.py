@@ -1,7 +1,7 @@
-"""Runs the whole suite in two processes, each with its own PostgreSQL, product and DATA_DIR.
+"""Runs the whole suite in three processes, each with its own PostgreSQL, product and DATA_DIR.
 
-`make test` uses two cores: one worker runs tests that start the product or other servers, and mostly wait for them; the
-other one runs the rest. A part of the suite (`make test TESTS=tests/hooks`) runs in one process; `-n 0` runs
+`make test` uses two cores: two workers run tests that start the product or other servers, and mostly wait for them; the
+third one runs the rest. A part of the suite (`make test TESTS=tests/hooks`) runs in one process; `-n 0` runs
 everything in one, `-n 4` in four.
 """
 
@@ -17,12 +17,14 @@ import pytest
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
-WORKERS = 2
+WORKERS = 3
 TESTS = Path(__file__).resolve().parent
+# One worker runs all of these: they share a site and its backups.
+BACKUPS = "tests/chatapi/runtime/backup"
 # These start processes and wait for them, as do files that import tests.product. The longest come first: at the end of
-# the run both workers meet in the short ones, and none is idle for long. The tests of backups share a site.
+# the run all workers meet in the short ones, and none is idle for long.
 WAITING = (
-    "faults/", "chatapi/runtime/backup/", "chatapi/runtime/doctor/", "chatapi/runtime/test_database_upgrade.py",
+    "faults/", "chatapi/runtime/backup", "chatapi/runtime/doctor/", "chatapi/runtime/test_database_upgrade.py",
     "acceptance/", "browser/", "receivers/",
 )  # fmt: skip
 CODE = ("accounts", "chatapi", "hooks", "instances", "testing_tools", "tests")
@@ -64,19 +66,28 @@ def imports_product(path: Path) -> bool:
     return "from tests.product import" in path.read_text()
 
 
+def unit_of(test: str) -> str:
+    """Returns what one worker runs as a whole: the test's file, or the folder of backups."""
+    return BACKUPS if test.startswith(f"{BACKUPS}/") else test.split("::", 1)[0]
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Returns a scheduler that gives the first worker files from the start of the queue, the others from its end.
+    """Returns a scheduler that gives half of the workers files from the start of the queue, the others from its end.
 
-    So tests that wait run beside tests that compute, the shared product is started once, and the files that are left
-    for the end of the run are short ones.
+    So tests that wait run beside tests that compute, and the files that are left for the end of the run are short ones.
+    Of three workers, two start at the tests that wait.
     """
     from xdist.scheduler import LoadFileScheduling
 
     class FromBothEnds(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of(nodeid)
+
         def _assign_work_unit(self, node: WorkerController) -> None:
             files = sorted(self.workqueue, key=lambda file: (*rank(file), len(self.workqueue[file])))
-            file = files[0 if node is self.nodes[0] else -1]
+            begins = self.nodes.index(node) < (len(self.nodes) + 1) // 2
+            file = files[0 if begins else -1]
             self.workqueue.move_to_end(file, last=False)
             super()._assign_work_unit(node)
 
