@@ -319,15 +319,18 @@ class Receiver:
         """
         if room in self.direct_rooms():
             return []
-        events = [each for part in ("state", "timeline") for each in objects(mapping(joined, part), "events")]
-        if any(groups.needs_whole_state(event) for event in events):
+        timeline = mapping(joined, "timeline")
+        events, state = objects(timeline, "events"), objects(mapping(joined, "state"), "events")
+        # The state has the account's own member whenever it has written. Only after a gap it may be an entry.
+        has_returned = timeline.get("limited") is True and has_entry(state, self.user)
+        if has_returned or any(groups.needs_whole_state(event) for event in (*state, *events)):
             self.changed.add(room)
         is_new = has_entry(events, self.user)
         is_due = room in self.changed and monotonic() >= self.groups.get(room, 0.0) + GROUP_SECONDS
         if room in self.groups and not is_new and not is_due:
             return []
         try:
-            state = await self.group_state(room)
+            found = await self.group_state(room)
             chat_id = api.room_chat_id(room, is_direct=False)
         except LinkLost:
             raise
@@ -339,7 +342,7 @@ class Receiver:
             return []
         self.groups[room] = monotonic()
         self.changed.discard(room)
-        return [groups.group_of(chat_id, state, is_known=not is_new)] if state else []
+        return [groups.group_of(chat_id, found, is_known=not is_new)] if found else []
 
     async def group_state(self, room: str) -> list[Json]:
         """Returns the state of a room; of one with very many members only its name. Empty if it may not be read."""

@@ -189,8 +189,10 @@ def test_the_whole_state_is_read_again_once_a_minute_at_most(monkeypatch: pytest
     receiver = receiving.Receiver(link, network)
     message, change = {"type": "m.room.message"}, state(groups.LEVELS, {})
 
-    def count_requests(event: dict[str, Any]) -> int:
-        joined = {"timeline": {"events": [event]}}
+    def count_requests(event: dict[str, Any], **timeline: bool) -> int:
+        """The account has joined the room by itself, and writes: the response has its member."""
+        own = state(groups.MEMBER, {"membership": "join"}, "@bot:example.org")
+        joined = {"timeline": {"events": [event], **timeline}, "state": {"events": [own]}}
         found = asyncio.run(receiver.read_group(ROOM, joined))
         assert found in ([], [GroupJoined(CHAT, "Trip", is_known=True)])
         return len(network.asked)
@@ -204,6 +206,12 @@ def test_the_whole_state_is_read_again_once_a_minute_at_most(monkeypatch: pytest
     clock[0] += receiving.GROUP_SECONDS
     assert [count_requests(message), count_requests(message), count_requests(change)] == [2, 2, 2], (
         "the change was not forgotten"
+    )
+    clock[0] += receiving.GROUP_SECONDS
+    assert count_requests(message) == 3
+    clock[0] += receiving.GROUP_SECONDS
+    assert [count_requests(message), count_requests(message, limited=True)] == [3, 4], (
+        "in the gap, the account may have left and come back"
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from instances.received_events import (
     Media,
     MessageReceived,
     MessageTyped,
+    ReceivedEvent,
     StatusReported,
 )
 from instances.receiving import network
@@ -400,3 +402,23 @@ def test_a_group_has_its_name_its_members_and_its_admins(
     ann.call("POST", f"/rooms/{room}/kick", json={"user_id": bot.user})
     gone = bot.receiving.until(bool)
     assert gone == [GroupChanged(where, left=(own,))]
+
+
+def test_what_the_account_writes_in_a_room_that_it_has_joined_by_itself_is_no_entry(
+    bot: Account, ann: Person
+) -> None:
+    room = ann.create_room(preset="public_chat")
+    bot.receiving.until(lambda events: True)
+    bot.person.join(room)
+    bot.receiving.until(lambda events: any(isinstance(event, GroupJoined) for event in events))
+    steps = iter((lambda: bot.send(room), lambda: ann.write(room, "last")))
+
+    def is_last(events: Sequence[ReceivedEvent]) -> bool:
+        """Of one connection: the group is read, then the account writes, then Ann does."""
+        if events:
+            next(steps, lambda: None)()
+        return any(message.body == "last" for message in received(events))
+
+    ann.write(room, "first")
+    found = bot.receiving.until(is_last)
+    assert sum(isinstance(event, GroupJoined) for event in found) == 1
