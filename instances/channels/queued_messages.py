@@ -29,7 +29,7 @@ def message_to_send(outgoing: OutgoingMessage, channel: Channel) -> MessageToSen
         deletes_messenger_id=own_id(channel, ids.deletes),
         forwards_messenger_id=own_id(channel, ids.forwards),
         messenger_chat_id=ids.chat,
-        was_tried=outgoing.tries > 1,  # the claim has counted this one
+        tried_since=outgoing.created_at if outgoing.tries > 1 else None,  # the claim has counted this try
     )
 
 

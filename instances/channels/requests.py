@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from instances.models import Ack
@@ -91,7 +92,8 @@ class MessageToSend:
     deletes_messenger_id: str = ""
     forwards_messenger_id: str = ""
     messenger_chat_id: str = ""  # what the messenger calls the chat, if it differs from chat_id
-    was_tried: bool = False  # the messenger may have got it: of a former try, the result may be unknown
+    # If it was tried before: a time before its first try. The messenger may have got it since, without our knowing.
+    tried_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

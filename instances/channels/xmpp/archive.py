@@ -36,6 +36,7 @@ class Page:
     first: str = ""  # the id to continue before
     last: str = ""  # … and the one to continue after
     is_complete: bool = True
+    is_cut: bool = False  # its last messages are missing
 
 
 async def read_page(
@@ -72,25 +73,35 @@ async def read_page(
     )
     messages = [found for found in map(archived, results.found) if found]
     if results.is_cut:
-        return Page(messages, first, messages[-1].id if messages else "", is_complete=False)
+        return Page(messages, first, messages[-1].id if messages else "", is_complete=False, is_cut=True)
     is_complete = end is None or end.get("complete") in ("true", "1")
     return Page(messages, first, last, is_complete)
 
 
 async def read_last(stream: XmppStream, most: int) -> list[Archived]:
-    """Returns the last messages of the account, oldest first. Servers shorten pages: Prosody to 50 messages.
+    """Returns the last messages of the account, oldest first. Raises as read_page."""
+    found: list[Archived] = []
+    async for page in read_back(stream, most=most):
+        found[:0] = page.messages
+    return found
+
+
+async def read_back(stream: XmppStream, of: str = "", *, chat: str = "", most: int) -> AsyncGenerator[Page]:
+    """Yields the last `most` messages, the newest page first. Servers shorten pages: Prosody to 50 messages.
 
     Raises as read_page.
     """
-    found: list[Archived] = []
-    before = ""
-    while len(found) < most:
-        page = await read_page(stream, before=before, most=most - len(found))
-        found[:0] = page.messages
+    before, left, size = "", most, PAGE
+    while left > 0:
+        page = await read_page(stream, of, chat=chat, before=before, most=min(size, left))
+        if page.is_cut:  # asked for again with fewer messages, until they fit
+            size = max(1, min(len(page.messages), size - 1))
+            continue
+        yield page
         if page.is_complete or not page.messages or page.first in ("", before):
-            break
+            return
+        left -= len(page.messages)
         before = page.first
-    return found
 
 
 async def read_after(stream: XmppStream, of: str, *, after: str, start: str) -> AsyncGenerator[Page]:

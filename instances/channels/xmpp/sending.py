@@ -44,13 +44,15 @@ from instances.channels.xmpp.reading import (
     STICKERS,
     VCARD4,
 )
-from instances.channels.xmpp.xml import element, to_bytes
+from instances.channels.xmpp.xml import CLIENT, element, to_bytes
 from instances.models import FILE_TYPES, MessageType
 
 XML = "application/xml"
 UPLOAD = "urn:xmpp:http:upload:0"
 SLOT = "slot "  # how an uploaded value begins that is not a URL yet
-MESSAGE_AGAIN = "message-again"  # the action for a message that an earlier connection may have sent
+# What the request of a message that an earlier connection may have sent contains: the message, and since when. It is
+# not sent to the server.
+AGAIN = f"{{{CLIENT}}}again"
 DELETION = "deletion"  # the context of a request; of another message it is the JID
 HINTS = "urn:xmpp:hints"
 NOT_KNOWN = "The message cannot be deleted: the server's id of it is not known."
@@ -88,7 +90,11 @@ def prepare(message: MessageToSend, link: Link, uploaded: str | None = None) -> 
         asked = stream_request(link, "slot", to_bytes(wanted), XML)
         return Request(asked.method, asked.url, asked.headers, asked.body, is_upload=True)
     stanza = stanza_of(message, to, uploaded or "")
-    made = stream_request(link, MESSAGE_AGAIN if message.was_tried else "message", to_bytes(stanza), XML)
+    if message.tried_since is None:
+        made = stream_request(link, "message", to_bytes(stanza), XML)
+    else:
+        again = element(AGAIN, {"since": message.tried_since.isoformat()}, "", stanza)
+        made = stream_request(link, "message-again", to_bytes(again), XML)
     context = DELETION if message.deletes else jids.bare(to) if chat_ids.is_group(message.chat_id) else to
     return Request(made.method, made.url, made.headers, made.body, context=context)
 

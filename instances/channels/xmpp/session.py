@@ -12,6 +12,8 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -19,7 +21,7 @@ from instances.channels.open_streams import StreamReply
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp import jids
-from instances.channels.xmpp.archive import read_page
+from instances.channels.xmpp.archive import read_back
 from instances.channels.xmpp.errors import (
     STANZA_ERRORS,
     NotSent,
@@ -28,9 +30,9 @@ from instances.channels.xmpp.errors import (
     error_stanza,
     sentence_of,
 )
-from instances.channels.xmpp.reading import OWN_ID, Reader, Room
+from instances.channels.xmpp.reading import OWN_ID, Reader, Room, time_of
 from instances.channels.xmpp.rooms import MUC, Rooms
-from instances.channels.xmpp.sending import MESSAGE_AGAIN, UPLOAD, is_header
+from instances.channels.xmpp.sending import AGAIN, UPLOAD, is_header
 from instances.channels.xmpp.services import DISCO_INFO, Services
 from instances.channels.xmpp.stream import IQ, MESSAGE, PRESENCE, XmppStream, normal
 from instances.channels.xmpp.xml import BadXml, child, element, parse, shown, to_bytes
@@ -44,8 +46,10 @@ FEATURES = (
     "http://jabber.org/protocol/geoloc", "urn:xmpp:sid:0",
 )  # fmt: skip
 MAX_SENT = 1_000  # ids of sent messages that are remembered
-# Messages of a chat in which one that may have been sent is looked for: none is sent to the chat meanwhile.
-LOOK_BACK_IN_CHAT = 50
+LOOK_BACK_IN_CHAT = (
+    1_000  # messages, receipts and the like, in which one that may have been sent is looked for
+)
+CLOCKS_DIFFER = timedelta(minutes=5)  # at most, the server's and the database's
 MAX_NEW_CONTACTS = 500  # subscriptions and invitations that are accepted while the account is connected
 REFLECTION_SECONDS = 5.0  # for a room to show a message to its sender
 
@@ -169,10 +173,15 @@ class Session:
             return reply_with(400, error=str(error))
         try:
             match action:
-                case "message" | "message-again" if stanza.tag == MESSAGE and OWN_ID.fullmatch(
-                    stanza.get("id", "")
+                case "message" if is_own_message(stanza):
+                    return await self.send_message(stanza)
+                case "message-again" if (
+                    stanza.tag == AGAIN
+                    and len(stanza) == 1
+                    and is_own_message(stanza[0])
+                    and (since := time_of(stanza.get("since", "")))
                 ):
-                    return await self.send_message(stanza, was_tried=action == MESSAGE_AGAIN)
+                    return await self.send_message(stanza[0], tried_since=since)
                 case "slot":
                     return await self.request_slot(stanza)
                 case "send":
@@ -193,20 +202,22 @@ class Session:
             return StreamReply(503, json.dumps({"error": str(error)}).encode(), retry_after=1)
         return reply_with(404, error="This connection does not know this request.")
 
-    async def send_message(self, stanza: Element, *, was_tried: bool) -> StreamReply:
+    async def send_message(self, stanza: Element, *, tried_since: datetime | None = None) -> StreamReply:
         """Send a message, unless it was sent before, and wait until the server has it.
 
-        If the request ends before, the next one with the same message waits for the same result. `was_tried`: an
-        earlier connection may have sent it.
+        If the request ends before, the next one with the same message waits for the same result. An earlier connection
+        may have sent it after `tried_since`.
         """
         key = stanza.get("id", "")
         future = self.sent.get(key)
         if future is None:
             future = self.remember(key)
-            self.start(self.send_first(stanza, future, was_tried=was_tried))
+            self.start(self.send_first(stanza, future, tried_since))
         return reply_with(200, id=await asyncio.shield(future))
 
-    async def send_first(self, stanza: Element, future: asyncio.Future[str], *, was_tried: bool) -> None:
+    async def send_first(
+        self, stanza: Element, future: asyncio.Future[str], tried_since: datetime | None
+    ) -> None:
         """Send a message that this connection has not sent yet, and set the result."""
         key, to = stanza.get("id", ""), jids.bare(stanza.get("to", ""))
         is_group = stanza.get("type") == "groupchat"
@@ -217,10 +228,10 @@ class Session:
                 presence = await self.rooms.enter(to)
                 if presence.get("type") == "error":
                     raise StanzaRefused(presence)
-            if was_tried:
-                await self.look_for(to, is_group=is_group)
-                if future.done():
-                    return
+            if tried_since:
+                await self.look_for(key, to, tried_since, is_group=is_group)
+            if future.done():
+                return
             if len(to_bytes(stanza)) > self.stream.max_bytes:
                 raise StanzaRefused(error_stanza("message", "policy-violation", TOO_LONG))
             acked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -241,24 +252,33 @@ class Session:
             if self.unconfirmed.get(key) is stanza:  # it may be sent again already
                 del self.unconfirmed[key]
 
-    async def look_for(self, chat: str, *, is_group: bool) -> None:
-        """Note what earlier connections have sent to this chat: its last messages in the archive.
+    async def look_for(self, key: str, chat: str, since: datetime, *, is_group: bool) -> None:
+        """Note that the message was sent, if the archive has it among the messages of this chat since then.
 
-        Those that the receiver has read are the last ones of all chats: between them and a message whose sender was
-        killed, others may have written hundreds.
+        What the receiver has read of the archive is not enough: after a sender was killed, hundreds of messages may
+        have come before another one tries again.
         """
-        try:
-            if is_group:
-                page = await read_page(self.stream, chat, before="", most=LOOK_BACK_IN_CHAT)
-            else:
-                page = await read_page(self.stream, chat=chat, before="", most=LOOK_BACK_IN_CHAT)
-        except StanzaRefused:
-            return  # there is no archive
-        for each in page.messages:
-            fields = (each.message, each.id, each.stamp)
-            found = self.reader.read_of_room(chat, *fields) if is_group else self.reader.read_message(*fields)
-            if found.sent:
-                self.note_sent(found.sent, found.archive_id)
+        of, with_chat = (chat, "") if is_group else ("", chat)
+        begin = since - CLOCKS_DIFFER
+        with contextlib.suppress(StanzaRefused):  # there is no archive
+            async with contextlib.aclosing(
+                read_back(self.stream, of, chat=with_chat, most=LOOK_BACK_IN_CHAT)
+            ) as pages:
+                async for page in pages:
+                    for each in page.messages:
+                        fields = (each.message, each.id, each.stamp)
+                        read = (
+                            self.reader.read_message
+                            if not is_group
+                            else partial(self.reader.read_of_room, of)
+                        )
+                        found = read(*fields)
+                        if found.sent == key:
+                            self.note_sent(key, found.archive_id)
+                            return
+                    oldest = time_of(page.messages[0].stamp) if page.messages else None
+                    if oldest and oldest < begin:
+                        return
 
     def end_sending(self, key: str, error: Exception) -> None:
         """Give the reason to the requests that wait, and let the message be sent again."""
@@ -329,6 +349,11 @@ class Session:
             self.stream.send(element("presence", {"to": f"{room.jid}/{room.nick}", "type": "unavailable"}))
             self.rooms.forget(room)
         return reply_with(200)
+
+
+def is_own_message(stanza: Element) -> bool:
+    """Whether it is a message with an id of this product."""
+    return stanza.tag == MESSAGE and OWN_ID.fullmatch(stanza.get("id", "")) is not None
 
 
 def is_from_recipient(error: Element, message: Element) -> bool:

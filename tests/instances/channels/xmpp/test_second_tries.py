@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 from instances.channels.requests import Link
 from instances.channels.xmpp.opening import open_stream
@@ -23,6 +24,12 @@ SENT, NEW = "capi" + "1" * 28, "capi" + "2" * 28
 
 def message(to: str, key: str, body: str, type: str = "chat") -> bytes:
     return f"<message to='{to}' type='{type}' id='{key}'><body>{body}</body></message>".encode()
+
+
+def again(stanza: bytes, *, minutes: float = 1) -> bytes:
+    """Returns the request for a message that was tried first in the last minutes."""
+    since = datetime.now(UTC) - timedelta(minutes=minutes)
+    return f"<again since='{since.isoformat()}'>{stanza.decode()}</again>".encode()
 
 
 def connected(prosody: Prosody, bot: Account, work: Callable[[Session], Awaitable[None]]) -> None:
@@ -68,10 +75,11 @@ def test_it_is_not_sent_twice_although_hundreds_came_since(prosody: Prosody) -> 
             prosody, bot, lambda session: send(session, "message", message(ann.account.jid, SENT, "once"))
         )
         ben.write_many(bot.jid, [f"between {number}" for number in range(260)])
+        ann.write_many(bot.jid, [f"in the chat {number}" for number in range(120)])
 
         async def send_again(session: Session) -> None:
-            await send(session, "message-again", message(ann.account.jid, SENT, "once"))
-            await send(session, "message-again", message(ann.account.jid, NEW, "not sent before"))
+            await send(session, "message-again", again(message(ann.account.jid, SENT, "once")))
+            await send(session, "message-again", again(message(ann.account.jid, NEW, "not sent before")))
 
         connected(prosody, bot, send_again)
         ann.wait_for("not sent before")
@@ -87,8 +95,8 @@ def test_a_message_to_a_room_is_not_sent_twice(prosody: Prosody) -> None:
             await send(session, "message", message(room, SENT, "once", "groupchat"))
 
         async def send_again(session: Session) -> None:
-            await send(session, "message-again", message(room, SENT, "once", "groupchat"))
-            await send(session, "message-again", message(room, NEW, "not sent before", "groupchat"))
+            await send(session, "message-again", again(message(room, SENT, "once", "groupchat")))
+            await send(session, "message-again", again(message(room, NEW, "not sent before", "groupchat")))
 
         connected(prosody, bot, send_first)
         connected(prosody, bot, send_again)
