@@ -14,13 +14,6 @@ from tests.receiver import Answer, Received, Receiver
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(tmp_path)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def dispatcher(database: Database, tmp_path: Path) -> Iterator[Dispatch]:
     with dispatcher_on(database, tmp_path) as process:
         yield process

@@ -82,13 +82,6 @@ def test_results_wait_while_the_disk_is_full(small_disk: Path, tmp_path: Path) -
         database.stop()
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(tmp_path)
-    yield made
-    made.stop()
-
-
 def test_results_wait_while_all_connections_are_taken(database: Database, tmp_path: Path) -> None:
     slow = Held()
     with (

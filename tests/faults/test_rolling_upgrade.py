@@ -220,13 +220,6 @@ class Client(threading.Thread):
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(tmp_path)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def machines(database: Database, tmp_path: Path) -> Iterator[list[Machine]]:
     made = [Machine(database, tmp_path / f"machine{number}") for number in range(2)]
     yield made

@@ -192,13 +192,6 @@ queue_messages(Instance.objects.get(pk={pk}), {number}, chats={chats})
 """
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(tmp_path)
-    yield made
-    made.stop()
-
-
 def count_sent(database: Database, instance: ProductInstance) -> int:
     try:
         with psycopg.connect(database.url) as session:
