@@ -1,4 +1,4 @@
-"""Runs an endless task in a process of its own, beside or instead of the worker's: `manage.py dispatch` and `receive`.
+"""Runs an endless task in its own process, beside or instead of the worker's: `manage.py dispatch`, `send`, `receive`.
 
 Any number may run, on several machines. They use slots of their own, so the worker's runs are not replaced.
 """
