@@ -10,7 +10,10 @@ import socket
 from django.conf import settings
 from django.core.checks import WARNING, CheckMessage, Tags, run_checks
 from django.core.management.base import CommandError
+from django.db import OperationalError, connection
 
+from chatapi.database.read_only import is_read_only_refusal
+from chatapi.runtime.doctor.database import explain_in_one_line
 from chatapi.runtime.postgres.system_user import refusal_of_folder
 
 
@@ -28,7 +31,15 @@ def in_one_line(message: CheckMessage) -> str:
 
 
 def raise_on_wrong_database() -> None:
-    """Raise CommandError if the database cannot be used, such as its advisory locks; see chatapi/runtime/doctor."""
+    """Raise CommandError if the database cannot be used: a standby, or one whose advisory locks have no effect.
+
+    See chatapi/runtime/doctor. A database that does not respond is not reported: its users wait for it.
+    """
+    try:
+        connection.ensure_connection()
+    except OperationalError as error:
+        if is_read_only_refusal(error):
+            raise CommandError(explain_in_one_line(error)) from None
     found = run_checks(tags=[Tags.database], databases=["default"])
     if faults := [
         in_one_line(message) for message in found if message.is_serious() and not message.is_silenced()

@@ -49,7 +49,7 @@ def test_commands_refuse_a_standby_alone_and_say_what_to_do(pair: Pair, tmp_path
     """The URL's own target_session_attrs does not matter."""
     url = url_of(pair.standby_path) + "&target_session_attrs=any"
     environment = pair.environment | {"DATABASE_URL": url, "DATA_DIR": str(tmp_path)}
-    for command in ("up", "dispatch", "send", "prepare"):
+    for command in ("up", "worker", "standby", "dispatch", "send", "receive", "prepare"):
         done = manage(command, environment=environment)
         assert done.returncode == 1, command
         assert done.stderr.strip().splitlines()[-1].removeprefix("CommandError: ") == STANDBY_REFUSED
