@@ -14,13 +14,13 @@ def main() -> int:
     django.setup()
     from django.db.migrations.loader import MigrationLoader
 
-    from chatapi.quality.rolling import later_migrations
+    from chatapi.quality.rolling import later_migrations, releases
 
     loader = MigrationLoader(None)
     if RELEASE in sys.argv:
-        later_migrations.record_release(sys.argv[sys.argv.index(RELEASE) + 1], loader)
+        releases.record_release(sys.argv[sys.argv.index(RELEASE) + 1], loader)
         return 0
-    lines = later_migrations.report(later_migrations.find_problems(loader, later_migrations.last_released()))
+    lines = later_migrations.report(later_migrations.find_problems(loader, releases.last_released()))
     print("\n".join(lines))
     return 1 if lines else 0
 

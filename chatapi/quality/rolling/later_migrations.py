@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
 from chatapi.quality.rolling.operations import problems_of
 from chatapi.quality.rolling.problems import Kind, Problem
+from chatapi.quality.rolling.releases import Last
 from chatapi.quality.rolling.tables import tables_of
-
-RECORD = Path(__file__).with_name("released.json")
 
 # Accepted problems of later migrations, each with its reason: ("hooks.0034_name", kind).
 # For tables that are small on every site, where code of the last release was tried.
 ALLOWED: dict[tuple[str, Kind], str] = {}
-
-Last = Mapping[str, str]  # the last migration of each app
-
-
-def last_released() -> Last:
-    """Returns the last migrations of the newest release in released.json."""
-    releases: dict[str, dict[str, str]] = json.loads(RECORD.read_text())
-    return list(releases.values())[-1]
-
-
-def record_release(version: str, loader: MigrationLoader) -> None:
-    """Write the last migrations of now into released.json, as those of this release."""
-    releases = json.loads(RECORD.read_text())
-    releases.pop(version, None)
-    releases[version] = dict(sorted(loader.graph.leaf_nodes()))
-    RECORD.write_text(json.dumps(releases, indent=2) + "\n")
 
 
 def find_problems(loader: MigrationLoader, last: Last) -> list[Problem]:

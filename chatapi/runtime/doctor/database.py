@@ -15,6 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from chatapi.database.advisory_locks import find_advisory_lock_problem
 from chatapi.database.read_only import REFUSAL
+from chatapi.quality.rolling.releases import released_apps
 from chatapi.runtime.doctor.findings import Finding, NotCarriedOut, error, warning
 from chatapi.runtime.secret_rotation import missing_key_ids
 
@@ -198,15 +199,16 @@ def find_unapplied_migrations() -> Iterator[Finding]:
 def find_unknown_migrations() -> Iterator[Finding]:
     """The database is that of a newer version: a machine was not upgraded, or the code was set back.
 
-    Migrations of apps that this code does not have are not counted. An app that a version removes leaves its rows in
-    django_migrations, and would be reported for ever. So a newer version that only adds an app is not found.
+    An app that a version removes leaves its rows in django_migrations. So the migrations of an app that this code does
+    not have are those of a newer version only if no release had the app.
     """
     loader = MigrationExecutor(connection).loader
     known = set(loader.disk_migrations) | set(loader.graph.nodes)
+    removed_apps = released_apps() - loader.migrated_apps
     unknown = [
         f"{app}.{name}"
         for app, name in loader.applied_migrations
-        if app in loader.migrated_apps and (app, name) not in known
+        if (app, name) not in known and app not in removed_apps
     ]
     if unknown:
         yield warning(

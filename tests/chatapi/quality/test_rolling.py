@@ -14,7 +14,7 @@ from django.db.migrations.state import ModelState, ProjectState
 from django.db.models.functions import Now, Random
 
 from chatapi.database.concurrent_index import AddIndexAgain
-from chatapi.quality.rolling import later_migrations
+from chatapi.quality.rolling import later_migrations, releases
 from chatapi.quality.rolling.locks import locked_tables
 from chatapi.quality.rolling.operations import problems_of
 from chatapi.quality.rolling.problems import Kind, Problem
@@ -240,13 +240,13 @@ def test_each_table_is_changed_in_a_transaction_of_its_own() -> None:
 def test_our_migrations_after_the_last_release_pass() -> None:
     loader = MigrationLoader(None)
 
-    problems = later_migrations.find_problems(loader, later_migrations.last_released())
+    problems = later_migrations.find_problems(loader, releases.last_released())
 
     assert later_migrations.report(problems) == []
 
 
 def test_the_upgrade_from_0_1_0_needs_a_stop() -> None:
-    first, *later = json.loads(later_migrations.RECORD.read_text()).items()
+    first, *later = json.loads(releases.RECORD.read_text()).items()
     assert first[0] == "0.1.0"
     assert later[0][0] == "0.2.0"
 

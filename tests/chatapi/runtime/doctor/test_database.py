@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import threading
@@ -15,10 +16,12 @@ import psycopg
 import pytest
 import time_machine
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from chatapi.monitoring.upkeep import standbys
+from chatapi.quality.rolling import releases
 from chatapi.runtime.doctor import upkeep
 from chatapi.runtime.doctor.checklist import BY_NAME
 from chatapi.runtime.doctor.findings import Level
@@ -198,14 +201,23 @@ def test_unapplied_migrations(pointed_at: PointedAt, other: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_database_of_a_newer_version() -> None:
+@pytest.mark.parametrize("app", ["hooks", "added_later"])
+def test_a_database_of_a_newer_version(app: str) -> None:
     assert find("migrations") == find("newer-database") == []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO django_migrations (app, name, applied) VALUES ('hooks', '9999_later', now())"
-        )
+    MigrationRecorder(connection).record_applied(app, "9999_later")
     finding = found("newer-database", WARNING, "migrated by a newer version", "Upgrade the code")
-    assert finding.detail == "hooks.9999_later"
+    assert finding.detail == f"{app}.9999_later"
+
+
+@pytest.mark.django_db
+def test_an_app_that_was_removed_since_a_release_is_not_of_a_newer_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record = tmp_path / "released.json"
+    record.write_text(json.dumps({"0.1.0": {"removed_since": "0007_last"}, "0.2.0": {}}))
+    monkeypatch.setattr(releases, "RECORD", record)
+    MigrationRecorder(connection).record_applied("removed_since", "0007_last")
+    assert find("newer-database") == []
 
 
 @pytest.mark.django_db
