@@ -337,8 +337,10 @@ class Receiver:
         except (
             ReceiveFailed,
             BadChatId,
-        ) as error:  # the messages do not depend on it; the next event tries again
+        ) as error:  # the messages do not depend on it: an event later tries again
             log.warning("instance %s: a Matrix room's members were not read: %s", self.link.number, error)
+            self.groups[room] = monotonic()
+            self.changed.add(room)
             return []
         self.groups[room] = monotonic()
         self.changed.discard(room)

@@ -215,6 +215,26 @@ def test_the_whole_state_is_read_again_once_a_minute_at_most(monkeypatch: pytest
     )
 
 
+def test_a_state_that_could_not_be_read_is_read_again_a_minute_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try may take as long as a response may: messages of all rooms wait for it."""
+    clock = [1_000.0]
+    monkeypatch.setattr(receiving, "monotonic", lambda: clock[0])
+    network: Any = Scripted({})
+    link = Link(1001, BOT, {"access_token": "t"}, "@bot:example.org", {"base_url": "https://example.org"})
+    receiver = receiving.Receiver(link, network)
+
+    def count_tries() -> int:
+        assert (
+            asyncio.run(receiver.read_group(ROOM, {"timeline": {"events": [{"type": "m.room.message"}]}}))
+            == []
+        )
+        return len(network.asked)
+
+    assert [count_tries(), count_tries()] == [1, 1]
+    clock[0] += receiving.GROUP_SECONDS
+    assert [count_tries(), count_tries()] == [2, 2]
+
+
 def test_a_room_of_very_many_members_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     base = f"GET https://example.org/_matrix/client/v3/rooms/{quote(ROOM, safe='')}/state"
 
