@@ -28,6 +28,7 @@ class Received:
     headers: dict[str, str]
     body: bytes
     at: float = field(default_factory=time.monotonic)
+    client_port: int = 0  # one for each connection
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -100,7 +101,9 @@ class Receiver:
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                answer = receiver._take(Received(self.command, self.path, headers, body))
+                answer = receiver._take(
+                    Received(self.command, self.path, headers, body, client_port=self.client_address[1])
+                )
                 status, headers, text = answer[0], dict(answer[1]), answer[2]
                 self.send_response(status)
                 for name, value in headers.items():

@@ -2,12 +2,13 @@
 
 What is logged as an error is reported, with the same text: errors as error_text.py writes them, values without private
 data (logging_config.clean). The SDK's own integrations are off, since they would add request headers, URLs with tokens
-and local variables with bodies. Reports are sent by a thread, of which each process has its own.
+and local variables with bodies. Reports are sent by a thread and a connection of their own in each process.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import time
 import traceback
 from pathlib import Path
@@ -38,9 +39,15 @@ class ErrorReports(logging.Handler):
 
     def __init__(self, dsn: str) -> None:
         super().__init__(logging.ERROR)
+        self.dsn = "" if dsn_error(dsn) else dsn
         self.minute, self.reported = 0, 0
+        self.start_client()
+
+    def start_client(self) -> None:
+        """Start the client of this process. A forked one has its parent's, with the same TLS connection to Sentry."""
+        self.process = os.getpid()
         sentry_sdk.init(
-            "" if dsn_error(dsn) else dsn,
+            self.dsn,
             release=__version__,
             default_integrations=False,
             integrations=[AtexitIntegration(callback=lambda pending, timeout: None)],
@@ -56,6 +63,8 @@ class ErrorReports(logging.Handler):
         if self.reported > MAX_PER_MINUTE or record.name.startswith("sentry_sdk"):
             return
         try:
+            if self.process != os.getpid():
+                self.start_client()
             sentry_sdk.capture_event(event_of(record))
         except Exception:  # noqa: BLE001 - as logging does: what is logged must not fail because of the log
             self.handleError(record)

@@ -93,7 +93,7 @@ def clean_value(key: str, value: Any) -> Any:
 
 
 def exception_in(found: Any) -> BaseException | None:
-    """Returns the error that `exc_info` of a logger's call stands for."""
+    """Returns the error of `exc_info`: an error, a tuple of sys.exc_info(), or True for the one being handled."""
     if isinstance(found, BaseException):
         return found
     if isinstance(found, tuple):

@@ -7,18 +7,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from chatapi.monitoring.error_reports import MAX_PER_MINUTE
 from tests.product import ROOT, product_environment
+from tests.receiver import Received, Receiver
 
 PHONE, WORDS = "17680561234", "Hello dear Ann, the code is blue"
-# Django's test client stands for the web server: middleware, request log and errors are the product's.
+# Requests are made by Django's test client, without a web server. Middleware and the request log are the product's.
 SETUP = f"""
 import logging, sys
 import django
@@ -28,69 +28,63 @@ from django.test import Client
 PHONE, WORDS = {PHONE!r}, {WORDS!r}
 log = logging.getLogger("instances.anything")
 """
+# When a process ends, it waits two seconds for what it has not sent: too short on a slow machine.
+SEND_ALL = """
+import sentry_sdk
+sentry_sdk.flush(60)
+"""
 
 
-class Sentry:
-    """Sentry's end of the protocol: `events` are those of the envelopes that it was sent."""
+@dataclass(frozen=True)
+class Envelope:
+    """What Sentry is sent in one request: lines with the headers of an envelope and of an item, and an event."""
 
-    def __init__(self) -> None:
-        self.envelopes: list[tuple[str, dict[str, Any], str]] = []  # path, event, everything as text
-        found = self.envelopes
+    request: Received
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    content = gzip.decompress(content)
-                text = content.decode()
-                _, kind, event, *_ = text.split("\n")
-                if json.loads(kind)["type"] == "event":
-                    found.append((self.path, json.loads(event), text + str(self.headers)))
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(b"{}")
+    @property
+    def text(self) -> str:
+        is_packed = self.request.headers.get("content-encoding") == "gzip"
+        return (gzip.decompress(self.request.body) if is_packed else self.request.body).decode()
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.dsn = f"http://0123456789abcdef@127.0.0.1:{self.server.server_port}/7"
-
-    def __enter__(self) -> Sentry:
-        Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    @property
+    def event(self) -> dict[str, Any]:
+        _, kind, event, *_ = self.text.split("\n")
+        assert json.loads(kind)["type"] == "event"
+        found: dict[str, Any] = json.loads(event)
+        return found
 
 
 @pytest.fixture
-def sentry() -> Iterator[Sentry]:
-    with Sentry() as running:
+def sentry() -> Iterator[Receiver]:
+    with Receiver([(200, {}, b"{}")]) as running:
         yield running
 
 
 @pytest.fixture
-def reported(sentry: Sentry, tmp_path: Path) -> Callable[[str], list[dict[str, Any]]]:
+def reported(sentry: Receiver, tmp_path: Path) -> Callable[[str], list[dict[str, Any]]]:
     """Returns a function that runs code with the settings of the product, and returns the events of its process."""
 
     def run(code: str) -> list[dict[str, Any]]:
         environment = product_environment(
             tmp_path,
             DJANGO_SETTINGS_MODULE="chatapi.settings",
-            SENTRY_DSN=sentry.dsn,
+            SENTRY_DSN=f"http://0123456789abcdef@127.0.0.1:{sentry.port}/7",
             SENTRY_ENVIRONMENT="test",
         )
         done = subprocess.run(
-            [sys.executable, "-c", SETUP + code], cwd=ROOT, env=environment, capture_output=True, text=True
+            [sys.executable, "-c", SETUP + code + SEND_ALL],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
-        for path, _, text in sentry.envelopes:
-            assert path == "/api/7/envelope/"
+        envelopes = [Envelope(request) for request in sentry.requests]
+        for envelope in envelopes:
+            assert envelope.request.path == "/api/7/envelope/"
             for private in (PHONE, WORDS, "dear", "token=", "sessionid"):
-                assert private not in text
-        return [event for _, event, _ in sentry.envelopes]
+                assert private not in envelope.text + str(envelope.request.headers)
+        return [envelope.event for envelope in envelopes]
 
     return run
 
@@ -146,13 +140,39 @@ assert client.get("/fails/", {"token": "0123456789abcdef", "words": WORDS}).stat
 
 def test_warnings_are_not_reported_and_a_flood_of_errors_is_cut_off(reported: Any) -> None:
     events = reported(f"""
+from types import SimpleNamespace
+from chatapi.monitoring import error_reports
+seconds = 120
+error_reports.time = SimpleNamespace(monotonic=lambda: seconds)
 log.warning("A warning")
 for number in range({MAX_PER_MINUTE} + 50):
     log.error("Error %s", number)
+seconds = 180
+log.error("A minute later")
 """)
     assert [event["logentry"]["message"] for event in events] == [
-        f"Error {number}" for number in range(MAX_PER_MINUTE)
+        *(f"Error {number}" for number in range(MAX_PER_MINUTE)),
+        "A minute later",
     ]
+
+
+def test_a_forked_process_reports_on_a_connection_of_its_own(reported: Any, sentry: Receiver) -> None:
+    events = reported("""
+import os
+import sentry_sdk
+log.error("parent")
+sentry_sdk.flush(60)
+child = os.fork()
+if not child:
+    log.error("child")
+    sentry_sdk.flush(60)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+log.error("parent again")
+""")
+    assert [event["logentry"]["message"] for event in events] == ["parent", "child", "parent again"]
+    parent, child, parent_again = [request.client_port for request in sentry.requests]
+    assert parent == parent_again != child
 
 
 def test_nothing_is_loaded_without_a_dsn(tmp_path: Path) -> None:
