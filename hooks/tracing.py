@@ -9,6 +9,7 @@ resends continue the same trace.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,17 +20,26 @@ if TYPE_CHECKING:
     from hooks.dispatch.attempts import AttemptResult
     from hooks.spans import Spans
 
+log = logging.getLogger(__name__)
+
 HEADER = "traceparent"
 
 
 @functools.cache
 def spans() -> Spans | None:
-    """Returns what exports spans in this process; None without the setting. The SDK is loaded here: it takes 10 MB."""
+    """Returns what exports spans in this process; None without the setting. The SDK is loaded here: it takes 10 MB.
+
+    None too if the SDK refuses another of its settings, which must not stop deliveries.
+    """
     if not settings.OTEL_EXPORTER_OTLP_ENDPOINT:
         return None
     from hooks.spans import Spans
 
-    return Spans(settings.OTEL_EXPORTER_OTLP_ENDPOINT, settings.VERSION)
+    try:
+        return Spans(settings.OTEL_EXPORTER_OTLP_ENDPOINT, settings.VERSION)
+    except ValueError as error:  # it names the setting
+        log.error("No traces are exported: %s", error)
+        return None
 
 
 def headers(webhook_id: str, at: datetime) -> dict[str, str]:

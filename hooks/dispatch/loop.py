@@ -373,7 +373,6 @@ class Dispatcher:
         self.sweeper.end()
         self.recorder.end()
         self.recorder.session.close()
-        tracing.flush()
         self.journal.close()
         self.claimer.release_lanes()
         self.claimer.flush_counts()
@@ -381,6 +380,7 @@ class Dispatcher:
         self.transfers.close()
         self.listener.join(timeout=2)
         self.wakeup.close()
+        tracing.flush()  # last: it may wait for a collector
 
 
 def run(

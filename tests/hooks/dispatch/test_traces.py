@@ -4,59 +4,53 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
-from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from hooks.models import Attempt, Hook
+from hooks import spans, tracing
+from hooks.dispatch.attempts import attempt_result
+from hooks.http import Response
+from hooks.models import Attempt, Hook, Outcome, new_public_id
 from tests.factories import InstanceFactory
-from tests.hooks.dispatch.dispatching import Dispatch, emit, wait_until
+from tests.hooks.dispatch.dispatching import Dispatch, Held, emit, wait_until
+from tests.hooks.dispatch.test_lanes import hook as claimed
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECRET = "a-very-secret-value"
 
 
-class Collector:
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-        self.resources: list[dict[str, str]] = []
-        self.paths: set[str] = set()
-        self.content = b""
-        collector = self
+class Collector(Receiver):
+    """What a collector was sent, decoded."""
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    content = gzip.decompress(content)
-                collector.paths.add(self.path)
-                collector.content += content
-                for found in ExportTraceServiceRequest.FromString(content).resource_spans:
-                    collector.resources.append(values(found.resource.attributes))
-                    for scope in found.scope_spans:
-                        collector.spans += scope.spans
-                self.send_response(200)
-                self.end_headers()
+    @property
+    def contents(self) -> list[bytes]:
+        return [
+            gzip.decompress(request.body)
+            if request.headers.get("content-encoding") == "gzip"
+            else request.body
+            for request in self.requests
+        ]
 
-            def log_message(self, *_: object) -> None:
-                pass
+    @property
+    def resource_spans(self) -> list[Any]:
+        return [
+            found
+            for content in self.contents
+            for found in ExportTraceServiceRequest.FromString(content).resource_spans
+        ]
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+    @property
+    def spans(self) -> list[Any]:
+        return [span for found in self.resource_spans for scope in found.scope_spans for span in scope.spans]
 
-    def __enter__(self) -> Collector:
-        Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+def origin(collector: Receiver) -> str:
+    return f"http://127.0.0.1:{collector.port}"
 
 
 def values(attributes: Any) -> dict[str, Any]:
@@ -76,16 +70,18 @@ def are_finished(hooks: list[Hook]) -> bool:
 def test_a_hook_is_a_trace_with_a_span_for_each_attempt(tmp_path: Path, collector: Collector) -> None:
     with (
         Receiver([(500, {}, SECRET.encode()), (200, {}, b"")]) as receiver,
-        Dispatch(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as dispatch,
+        Dispatch(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=origin(collector)) as dispatch,
     ):
         endpoint = InstanceFactory(url=f"{receiver.url}{SECRET}?key={SECRET}", guaranteed=True).endpoint
         [hook] = hooks = emit(endpoint)
         wait_until(lambda: are_finished(hooks), "the hook has finished", 120)
         sent = [request.headers["traceparent"].split("-") for request in receiver.requests]
+        wait_until(lambda: len(collector.spans) >= 3, "the spans are exported", 120)
         dispatch.stop()
 
-    assert collector.paths == {"/v1/traces"}
-    assert {one["service.name"] for one in collector.resources} == {"chatapi"}
+    assert {request.path for request in collector.requests} == {"/v1/traces"}
+    resources = [values(found.resource.attributes) for found in collector.resource_spans]
+    assert {one["service.name"] for one in resources} == {"chatapi"}
     [root] = [span for span in collector.spans if span.name == "hook"]
     attempts = sorted(
         (span for span in collector.spans if span.name == "attempt"),
@@ -108,7 +104,7 @@ def test_a_hook_is_a_trace_with_a_span_for_each_attempt(tmp_path: Path, collecto
     ends = first.started_at + timedelta(milliseconds=first.total_ms)
     assert abs(root.end_time_unix_nano / 1e9 - ends.timestamp()) < 0.001
     assert abs(root.start_time_unix_nano / 1e9 - hook.created_at.timestamp()) < 60
-    assert SECRET.encode() not in collector.content
+    assert SECRET.encode() not in b"".join(collector.contents)
     assert dict(first.request_headers)["traceparent"] == "-".join(sent[0])
 
 
@@ -116,12 +112,13 @@ def test_a_sampler_leaves_out_hooks(tmp_path: Path, collector: Collector) -> Non
     environment = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.5"}
     with (
         Receiver() as receiver,
-        Dispatch(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **environment) as dispatch,
+        Dispatch(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=origin(collector), **environment) as dispatch,
     ):
         hooks = emit(InstanceFactory(url=receiver.url).endpoint, 200)
         wait_until(lambda: are_finished(hooks), "the hooks have finished", 120)
+        traced = [request for request in receiver.requests if "traceparent" in request.headers]
+        wait_until(lambda: len(collector.spans) >= 2 * len(traced), "the spans are exported", 120)
         dispatch.stop()
-    traced = [request for request in receiver.requests if "traceparent" in request.headers]
     assert 40 < len(traced) < 160
     assert len(collector.spans) == 2 * len(traced)
 
@@ -135,6 +132,52 @@ def test_hooks_are_delivered_while_the_collector_is_away(tmp_path: Path) -> None
         wait_until(lambda: are_finished(hooks), "the hooks have finished", 120)
         dispatch.stop()
     assert len(receiver.requests) == 10
+
+
+def test_a_dispatcher_stops_while_the_collector_does_not_respond(tmp_path: Path) -> None:
+    held = Held()
+    with (
+        Receiver() as receiver,
+        Receiver(held) as collector,
+        Dispatch(
+            tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=origin(collector), OTEL_EXPORTER_OTLP_TIMEOUT="3600"
+        ) as dispatch,
+    ):
+        hooks = emit(InstanceFactory(url=receiver.url).endpoint, 10)
+        wait_until(lambda: are_finished(hooks), "the hooks have finished", 120)
+        held.wait_for_arrival(120)
+        try:
+            assert dispatch.stop() == 0
+        finally:
+            held.release.set()
+
+
+def test_a_stop_exports_what_is_queued(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "EXPORT_MS", 3_600_000)
+    monkeypatch.setattr(spans, "FLUSH_SECONDS", 60)
+    exporting = spans.Spans(origin(collector), "1")
+    hook, at = claimed(1), datetime.now(UTC)
+    hook.webhook_id = f"hook_{new_public_id().hex}"
+    traceparent = exporting.traceparent(hook.webhook_id, at)
+    assert traceparent
+    exporting.add(attempt_result(hook, at, {tracing.HEADER: traceparent}, Response(Outcome.OK, status=200)))
+    exporting.flush()
+    assert [span.name for span in collector.spans] == ["hook", "attempt"]
+
+
+def test_a_setting_that_the_sdk_refuses_stops_no_delivery(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:1"
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1000000")
+    tracing.spans.cache_clear()
+    try:
+        for _ in range(2):
+            assert tracing.headers(f"hook_{new_public_id().hex}", datetime.now(UTC)) == {}
+        tracing.flush()
+    finally:
+        tracing.spans.cache_clear()
+    assert caplog.text.count("No traces are exported: max_export_batch_size must be") == 1
 
 
 def test_without_the_setting_there_is_no_header(tmp_path: Path) -> None:
