@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chatapi.runtime.client_address import client_address, is_trusted, normal_address, trusted_networks
@@ -157,7 +158,7 @@ class Connection(asyncio.Protocol):
                 refusal, limit = body_rules.check(self.reader.rule, request, self.environ(request))
             except Exception:
                 log.exception("A request could not be checked before its body was read")
-        self.loop.call_soon_threadsafe(self.checked, request, refusal, limit)
+        self.call_in_loop(self.checked, request, refusal, limit)
 
     def checked(self, request: ReceivedRequest, refusal: bytes | None, limit: int) -> None:
         self.is_checking = False
@@ -248,16 +249,24 @@ class Connection(asyncio.Protocol):
     def environ(self, request: ReceivedRequest) -> dict[str, Any]:
         return request.environ(self.peer, self.server.address, multiprocess=self.server.is_multiprocess)
 
+    def call_in_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        """In a thread: call the function in the event loop. A server that has ended has nothing left to do."""
+        try:
+            self.loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            if not self.loop.is_closed():
+                raise
+
     def run(self, request: ReceivedRequest) -> None:
         """In a thread: let the application respond."""
         if self.is_lost:
             request.discard_body()
             return
-        environ = self.environ(request)
-        environ["wsgi.input"] = request.open_body()
-        environ["chatapi.waited"] = request.waited
         begun: list[tuple[str, list[tuple[str, str]]]] = []
         try:
+            environ = self.environ(request)
+            environ["wsgi.input"] = request.open_body()
+            environ["chatapi.waited"] = request.waited
             response = self.server.application(environ, lambda *given: begun.append((given[0], given[1])))
             status, headers = begun[0]
             keep = (
@@ -271,7 +280,7 @@ class Connection(asyncio.Protocol):
                 chunked = request.version == "1.1" and not response.has_header("Content-Length")
                 top = response_head.head(status, headers, close=not keep, length=None, chunked=chunked)
                 stream = StreamedResponse(self, response, top, chunked=chunked, keep=keep)
-                self.loop.call_soon_threadsafe(self.start_stream, request, stream)
+                self.call_in_loop(self.start_stream, request, stream)
                 return
             body = b"" if response.streaming else response.content
             delay = getattr(response, "send_after", 0.0)
@@ -282,16 +291,14 @@ class Connection(asyncio.Protocol):
                 data += body
             repeat = getattr(response, "repeat", None)
             if repeat is not None and not request.size:
-                self.loop.call_soon_threadsafe(self.wait, request, repeat, data, keep)
+                self.call_in_loop(self.wait, request, repeat, data, keep)
                 return
             if keep and not delay and self.send_now(request, data):
                 return
-            self.loop.call_soon_threadsafe(self.respond, request, data, keep, delay)
+            self.call_in_loop(self.respond, request, data, keep, delay)
         except Exception:
             log.exception("The web server could not respond")
-            self.loop.call_soon_threadsafe(
-                self.respond, request, response_head.refusal(500, "Internal error."), False
-            )
+            self.call_in_loop(self.respond, request, response_head.refusal(500, "Internal error."), False)
 
     def wait(self, request: ReceivedRequest, repeat: Any, data: bytes, keep: bool) -> None:
         """Serve the request again later (instances/limits/waiting_calls.py), or send its response if too many wait.
@@ -326,13 +333,13 @@ class Connection(asyncio.Protocol):
         except OSError:
             return False
         if sent < len(data):
-            self.loop.call_soon_threadsafe(self.respond, request, data[sent:], True)
+            self.call_in_loop(self.respond, request, data[sent:], True)
             return True
         self.due = self.loop.time() + IDLE_SECONDS
         self.is_busy = False
         # The loop may have set these meanwhile, and waits for the end of this response.
         if self.queue or not self.can_keep or self.is_reading_paused:
-            self.loop.call_soon_threadsafe(self.serve_next)
+            self.call_in_loop(self.serve_next)
         return True
 
     def respond(self, request: ReceivedRequest, data: bytes, keep: bool, delay: float = 0.0) -> None:
@@ -392,6 +399,7 @@ class Connection(asyncio.Protocol):
                 self.refuse(408, "The request was sent too slowly.")
 
     def close_if_idle(self) -> None:
-        """End the connection if nothing is left to respond to."""
-        if not self.is_busy and not self.is_checking and not self.queue and self.reader.current is None:
+        """End the connection if nothing is left to respond to. One that lingers ends itself, after LINGER_SECONDS."""
+        is_at_work = self.is_busy or self.is_checking or self.is_lingering
+        if not is_at_work and not self.queue and self.reader.current is None:
             self.transport.close()

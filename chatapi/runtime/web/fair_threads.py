@@ -44,6 +44,10 @@ class FairThreads:
         if wakeup is not None:
             wakeup.release()
 
+    @property
+    def is_idle(self) -> bool:
+        return not self._active
+
     def stop(self) -> None:
         """End the threads after the jobs that are next in line."""
         with self._lock:

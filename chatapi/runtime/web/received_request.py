@@ -3,6 +3,7 @@
 import io
 import sys
 import tempfile
+from contextlib import suppress
 from typing import IO, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -46,17 +47,17 @@ class ReceivedRequest:
         self._file: IO[bytes] | None = None
 
     def add(self, data: bytes, *, to_disk: bool) -> None:
-        """Append to the body; with `to_disk`, or if it gets long, into a temporary file."""
+        """Append to the body; with `to_disk`, or if it gets long, into a temporary file. Raises OSError."""
         self.size += len(data)
         self.is_counted = self.size > UNCOUNTED
-        if self._file is not None:
-            self._file.write(data)
-            return
-        self._body.append(data)
-        if self.size > IN_MEMORY or (to_disk and self.is_counted):
+        if self._file is None:
+            self._body.append(data)
+            if self.size <= IN_MEMORY and not (to_disk and self.is_counted):
+                return
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the request
-            self._file.write(b"".join(self._body))
-            self._body = []
+            data, self._body = b"".join(self._body), []
+        self._file.write(data)
+        self._file.flush()  # a full disk is found here, while the body can be refused
 
     @property
     def counted_memory(self) -> int:
@@ -70,7 +71,8 @@ class ReceivedRequest:
     def discard_body(self) -> None:
         self._body = []
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # it flushes again what did not fit on the disk
+                self._file.close()
             self._file = None
 
     def open_body(self) -> IO[bytes]:

@@ -65,6 +65,11 @@ class WebServer:
     def threads_for(self, request: ReceivedRequest) -> FairThreads:
         return self.health_threads if request.target.partition(b"?")[0] in HEALTH_PATHS else self.threads
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether there is a connection, or a request in a thread, whose client may have gone."""
+        return bool(self.connections) or not (self.threads.is_idle and self.health_threads.is_idle)
+
     def add(self, connection: Connection) -> None:
         self.connections[connection] = None
         self.by_peer[connection.peer[0]] += 1
@@ -80,10 +85,15 @@ class WebServer:
             del self.by_peer[connection.peer[0]]
 
     def add_to_body(self, request: ReceivedRequest, data: bytes) -> bool:
-        """Append to the request's body; returns whether the sums are within their limits."""
+        """Append to the request's body; returns whether it fits on the disk, and in the limits of the sums."""
         self.count(request, -1)
-        request.add(data, to_disk=self.memory > self.MAX_MEMORY)
-        self.count(request, 1)
+        try:
+            request.add(data, to_disk=self.memory > self.MAX_MEMORY)
+        except OSError as error:
+            log.error("A request's body could not be written to a temporary file: %s", error)
+            return False
+        finally:
+            self.count(request, 1)
         return self.disk <= self.MAX_DISK and self.disk_of[request.owner] <= self.MAX_DISK_PER_CLIENT
 
     def count(self, request: ReceivedRequest, sign: int) -> None:
@@ -131,7 +141,7 @@ class WebServer:
         server.close()
         await self.accept_last(own)
         began = time.monotonic()
-        while self.connections and time.monotonic() < began + STOP_SECONDS:
+        while self.is_serving and time.monotonic() < began + STOP_SECONDS:
             if time.monotonic() >= began + DRAIN_SECONDS:
                 for connection in list(self.connections):
                     connection.close_if_idle()

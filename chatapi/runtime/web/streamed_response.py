@@ -51,7 +51,7 @@ class StreamedResponse:
             parts.append(b"0\r\n\r\n")
         if is_last or failed:
             self.close()
-        self.connection.loop.call_soon_threadsafe(self.produced, b"".join(parts), is_last, failed)
+        self.connection.call_in_loop(self.produced, b"".join(parts), is_last, failed)
 
     def produced(self, data: bytes, is_last: bool, failed: bool) -> None:
         self.is_running = False

@@ -6,8 +6,15 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
-from chatapi.runtime.web import server
-from tests.chatapi.runtime.web.serving import Running, receive_all, receive_until, serving, wait_until
+from chatapi.runtime.web import connection, server
+from tests.chatapi.runtime.web.serving import (
+    Running,
+    receive_all,
+    receive_until,
+    reset,
+    serving,
+    wait_until,
+)
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 CLOSING = b"connection: close"
@@ -99,3 +106,50 @@ def test_idle_connections_are_closed_soon(monkeypatch: pytest.MonkeyPatch) -> No
         stop(running)
         for client in (kept, new):
             assert receive_all(client) == b""
+
+
+def test_a_client_that_still_sends_a_refused_body_is_not_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may read the refusal only when it has sent all."""
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(server, "STOP_SECONDS", 60.0)
+    monkeypatch.setattr(connection, "LINGER_SECONDS", 60.0)
+    with serving() as running, running.connect() as sending, running.connect() as idle:
+        sending.sendall(b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 99999999999\r\n\r\n")
+        assert b" 413 " in receive_all(sending)
+        wait_until(lambda: len(running.web.connections) == 2)
+        stop(running)
+        assert receive_all(idle) == b""
+        for _ in range(2):
+            sending.sendall(b"a" * 1000)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 0.0])
+def test_a_request_whose_client_has_gone_is_finished(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seconds: float
+) -> None:
+    """One that takes too long ends after the server, without an error."""
+    monkeypatch.setattr(server, "STOP_SECONDS", seconds)
+    begun, end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def view(environ: dict[str, Any]) -> HttpResponse:
+        begun.set()
+        end.wait()
+        response = HttpResponse(b"late")
+        response._resource_closers.append(ended.set)  # type: ignore[attr-defined]  # what close() calls
+        return response
+
+    with serving(view) as running:
+        client = running.connect()
+        client.sendall(REQUEST)
+        begun.wait()
+        reset(client)
+        wait_until(lambda: not running.web.connections)
+        if seconds:
+            stop(running)
+            end.set()
+    assert ended.is_set() is bool(seconds)
+    assert running.web.threads.is_idle is bool(seconds)
+    end.set()
+    wait_until(lambda: running.web.threads.is_idle)
+    assert ended.is_set()
+    assert not caplog.records
