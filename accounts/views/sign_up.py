@@ -4,9 +4,13 @@ import hashlib
 
 from allauth.account.views import signup
 from allauth.core import ratelimit
+from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
+from accounts.actions.first_administrator import has_no_user
+from accounts.adapters import invitation_of
 from accounts.email_addresses import normal_address
 
 LOCK = 0x7369676E  # "sign": the first key of the advisory lock; the second is a hash of the address
@@ -17,8 +21,12 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
     So the later sign-ups find that the address is taken, and only the first sends a mail. A sign-up whose mail cannot
     be sent creates no user.
+
+    On a site without users that requires invitations, it leads to the page that says how to create the first user.
     """
     if request.method != "POST":
+        if settings.SIGNUP != "open" and not invitation_of(request) and has_no_user():
+            return redirect("accounts:first-administrator")
         return signup(request)
     # Outside the transaction, which may be rolled back, and in which equal addresses would wait for each other.
     if refusal := ratelimit.consume_or_429(request, action="sign_up"):

@@ -102,6 +102,16 @@ def test_a_stranger_learns_where_the_link_is_and_no_more(client: Client) -> None
     assert SetupLink.objects.get().digest not in page
 
 
+@pytest.mark.parametrize("mode", ["invited", "closed"])
+def test_the_sign_up_page_of_an_empty_site_leads_there_too(client: Client, mode: str) -> None:
+    sign_up_page = reverse("account_signup")
+    with override_settings(SIGNUP=mode):
+        assert client.get(sign_up_page)["Location"] == URL
+        assert client.get(sign_up_page, {"invitation": "x"}).status_code == 200
+        sign_up("alice@example.org", password=PASSWORD)
+        assert client.get(sign_up_page).status_code == 200
+
+
 @pytest.mark.parametrize("token", ["x", "x" * 5000, "\x00", "a&b"])
 def test_a_wrong_token_creates_no_user(client: Client, token: str) -> None:
     printed_links()

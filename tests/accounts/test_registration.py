@@ -36,7 +36,7 @@ def invitation_token(link: str) -> str:
 
 
 @pytest.mark.parametrize("mode", ["invited", "closed"])
-def test_nobody_signs_up_without_an_invitation(client: Client, mode: str) -> None:
+def test_nobody_signs_up_without_an_invitation(client: Client, alice: Account, mode: str) -> None:
     with override_settings(SIGNUP=mode, SUPPORT_EMAIL="help@example.org"):
         page = client.get(reverse("account_signup")).content.decode()
         response = post(client, "eve@example.org")
@@ -45,7 +45,7 @@ def test_nobody_signs_up_without_an_invitation(client: Client, mode: str) -> Non
     assert "help@example.org" in page
     assert "password1" not in page
     assert "password1" not in response.content.decode()
-    assert not User.objects.exists()
+    assert User.objects.get() == alice.owner
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 5000, "a:b:c", "\x00"])
