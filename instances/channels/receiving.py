@@ -107,8 +107,11 @@ class Network(Protocol):
     Its methods raise ReceiveFailed if the messenger cannot be reached.
     """
 
-    async def send(self, request: Request, *, seconds: float) -> Response:
-        """Returns the complete response, of any status, within `seconds`."""
+    async def send(self, request: Request, *, seconds: float, max_bytes: int | None = None) -> Response:
+        """Returns the complete response, of any status, within `seconds`.
+
+        Raises ResponseTooLarge if its body is longer than `max_bytes`, by default 16 MiB.
+        """
         ...
 
     async def download(

@@ -38,11 +38,14 @@ class Transfer:
         request: Request,
         seconds: float,
         result: asyncio.Future[Response],
+        *,
         file: IO[bytes] | None = None,
-        max_bytes: int = MAX_BODY_BYTES,
+        max_bytes: int | None = None,
     ) -> None:
+        """`file` is for the body of a 200. `max_bytes` is of that, or without a file of the response's body."""
         self.result = result
-        self.file, self.max_bytes, self.size = file, max_bytes, 0
+        self.file, self.size = file, 0
+        self.max_bytes = MAX_BODY_BYTES if max_bytes is None else max_bytes
         self.body, self.blocked_by = bytearray(), ""
         self.status_line = b""
         self.header_lines: list[bytes] = []
@@ -79,7 +82,7 @@ class Transfer:
     def write(self, data: bytes) -> int | None:
         self.size += len(data)
         is_file = self.file is not None and self.status_line.split()[1:2] == [b"200"]
-        if self.size > (self.max_bytes if is_file else MAX_BODY_BYTES):
+        if self.size > (self.max_bytes if is_file or self.file is None else MAX_BODY_BYTES):
             return -1
         if self.file is not None and is_file:
             self.file.write(data)
@@ -104,7 +107,8 @@ class Transfer:
             )
             return
         if code == pycurl.E_WRITE_ERROR:
-            sentence = f"The messenger's response is longer than {MAX_BODY_BYTES // 1024**2} MiB."
+            limit = self.max_bytes if self.file is None else MAX_BODY_BYTES
+            sentence = f"The messenger's response is longer than {limit // 1024**2} MiB."
             self.result.set_exception(ResponseTooLarge(sentence))
             return
         if code:
@@ -133,8 +137,9 @@ class LoopNetwork:
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self.set_timer)
         self.tls: ssl.SSLContext | None = None
 
-    async def send(self, request: Request, *, seconds: float) -> Response:
-        return await self.perform(Transfer(request, seconds, self.loop.create_future()))
+    async def send(self, request: Request, *, seconds: float, max_bytes: int | None = None) -> Response:
+        transfer = Transfer(request, seconds, self.loop.create_future(), max_bytes=max_bytes)
+        return await self.perform(transfer)
 
     async def download(
         self, request: Request, *, seconds: float, max_bytes: int | None = None
@@ -142,7 +147,8 @@ class LoopNetwork:
         file = tempfile.SpooledTemporaryFile(max_size=FILE_IN_MEMORY)  # noqa: SIM115 - the caller closes it
         limit = settings.MEDIA_MAX_BYTES if max_bytes is None else max_bytes
         try:
-            response = await self.perform(Transfer(request, seconds, self.loop.create_future(), file, limit))
+            transfer = Transfer(request, seconds, self.loop.create_future(), file=file, max_bytes=limit)
+            response = await self.perform(transfer)
         except BaseException:
             file.close()
             raise

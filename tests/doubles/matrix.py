@@ -184,6 +184,8 @@ class MatrixDouble:
                 if account.has_no_state:
                     return 502, error("M_UNKNOWN", "Bad gateway"), {}
                 return 200, state_of(account, room), {}
+            case "GET", ["rooms", room, "state", kind]:
+                return content_of(account, room, kind)
             case "GET", ["user", _, "account_data", "m.direct"]:
                 return 200, {f"@ann:{SERVER}": [f"!ann:{SERVER}"]}, {}
             case "GET", ["account", "whoami"]:
@@ -278,6 +280,14 @@ def state_of(account: Account, room: str) -> list[dict[str, Any]]:
     """Returns the state of a room: the last event of each type and key."""
     events = [event for where, event in account.events if where == room and "state_key" in event]
     return list({(event["type"], event["state_key"]): event for event in events}.values())
+
+
+def content_of(account: Account, room: str, kind: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Returns the response with one part of a room's state, which has the key ""."""
+    for event in state_of(account, room):
+        if (event["type"], event["state_key"]) == (kind, ""):
+            return 200, event["content"], {}
+    return 404, error("M_NOT_FOUND", "Event not found."), {}
 
 
 def is_left(account: Account, room: str) -> bool:

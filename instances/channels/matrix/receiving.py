@@ -49,7 +49,10 @@ POLL_SECONDS = 25
 RESPONSE_SECONDS = 30.0  # for a response, besides the time that a poll waits
 TIMELINE = 50  # events of a room in one response; more are a gap
 PAGE = 100  # events of a gap
-GROUP_SECONDS = 60.0  # after which the whole state of a changed room is read again, which may have 16 MiB
+GROUP_SECONDS = 60.0  # after which the whole state of a changed room is read again
+# Of a room's state: about 5 000 members. To read them stops the event loop, and so all instances, for 25 ms; 16 MiB
+# took 0.4 s, and 1.8 s if a stranger's room has a state made to be slow (0.5 s with this limit).
+MAX_STATE_BYTES = 2 * 1024 * 1024
 MAX_ENTRY_PAGES = 50  # that are read back to an invitation
 
 EVENTS_FILTER = {
@@ -93,15 +96,21 @@ async def ask(network: Network, request: Request, *, seconds: float = RESPONSE_S
 
 
 async def ask_for(
-    network: Network, request: Request, read: Callable[[Response], Read], *, seconds: float = RESPONSE_SECONDS
+    network: Network,
+    request: Request,
+    read: Callable[[Response], Read],
+    *,
+    seconds: float = RESPONSE_SECONDS,
+    max_bytes: int | None = None,
 ) -> Read | Problem:
     """Returns what `read` reads from a success, or the error.
 
     Raises:
         TokenExpired, LinkLost: the access token is not valid.
+        ResponseTooLarge: the response is longer than `max_bytes`, or what a receiver reads.
         ReceiveFailed: the homeserver cannot be reached, asks to wait, or fails itself.
     """
-    response = await network.send(request, seconds=seconds)
+    response = await network.send(request, seconds=seconds, max_bytes=max_bytes)
     status = response.status or 0
     if status == 200:
         return read(response)
@@ -349,9 +358,8 @@ class Receiver:
     async def group_state(self, room: str) -> list[Json]:
         """Returns the state of a room; of one with very many members only its name. Empty if it may not be read."""
         try:
-            answer = await ask_for(
-                self.network, api.request(self.link, "GET", "rooms", room, "state"), json_objects
-            )
+            request = api.request(self.link, "GET", "rooms", room, "state")
+            answer = await ask_for(self.network, request, json_objects, max_bytes=MAX_STATE_BYTES)
             return [] if isinstance(answer, Problem) else [*answer]
         except ResponseTooLarge:
             found: list[Json] = []

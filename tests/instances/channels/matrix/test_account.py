@@ -33,7 +33,7 @@ class Scripted:
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.answers, self.asked = answers, list[Request]()
 
-    async def send(self, request: Request, *, seconds: float) -> Response:
+    async def send(self, request: Request, *, seconds: float, max_bytes: int | None = None) -> Response:
         self.asked.append(request)
         answer = self.answers.get(f"{request.method} {request.url.partition('?')[0]}")
         if answer is None:

@@ -10,14 +10,12 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from hooks.http import Response
 from hooks.models import Hook
 from instances.actions.chats.chats import MAX_PARTICIPANTS, remove_chat
 from instances.actions.settings import change_settings
 from instances.channels.matrix import groups, receiving
 from instances.channels.matrix.timeline import Room
-from instances.channels.receiving import ResponseTooLarge
-from instances.channels.requests import Link, Request
+from instances.channels.requests import Link
 from instances.models import Chat, Instance, Participant
 from instances.received_events import GroupChanged, GroupJoined, MessageReceived
 from tests.doubles.matrix import SERVER, TIMELINE, Account, MatrixDouble
@@ -235,23 +233,19 @@ def test_a_state_that_could_not_be_read_is_read_again_a_minute_later(monkeypatch
     assert [count_tries(), count_tries()] == [2, 2]
 
 
-def test_a_room_of_very_many_members_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    base = f"GET https://example.org/_matrix/client/v3/rooms/{quote(ROOM, safe='')}/state"
-
-    class TooMany(Scripted):
-        async def send(self, request: Request, *, seconds: float) -> Response:
-            if request.url.endswith("/state"):
-                raise ResponseTooLarge("The response is too long.")
-            return await super().send(request, seconds=seconds)
-
-    name = {
-        f"{base}/{groups.NAME}": (200, {"name": "Everyone"}),
-        f"{base}/{groups.ALIAS}": (404, {"errcode": "M"}),
-    }
-    network: Any = TooMany(name)
-    link = Link(1001, BOT, {"access_token": "t"}, "@bot:example.org", {"base_url": "https://example.org"})
-    found = asyncio.run(receiving.Receiver(link, network).read_group(ROOM, {}))
-    assert found == [GroupJoined(CHAT, "Everyone", is_known=True)]
+def test_a_room_of_very_many_members_has_a_name_and_those_who_write(
+    monkeypatch: pytest.MonkeyPatch, double: MatrixDouble, instance: Instance, account: Account
+) -> None:
+    monkeypatch.setattr(receiving, "MAX_STATE_BYTES", 10_000)
+    for number in range(100):
+        account.events.append((ROOM, state(groups.MEMBER, {"membership": "join"}, f"@user{number}:{SERVER}")))
+    double.change(account, ROOM, "m.room.name", {"name": "Everyone"}, by=ANN)
+    for number in range(TIMELINE):
+        double.write(account, ROOM, said("chat", str(number), ""), sender=ANN)
+    MESSENGER.cursors[instance.pk] = f"s{len(account.events) - TIMELINE}"  # the members were there before
+    MESSENGER.deliver(instance)
+    assert Chat.objects.get(chat_id=CHAT).name == "Everyone"
+    assert set(people()) == {chat_id(account.user), chat_id(ANN)}
 
 
 BOT = f"@bot:{SERVER}"
