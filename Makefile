@@ -88,7 +88,7 @@ node_modules/ready: package-lock.json
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
-# Besides Python, the tests need a browser, two proxies, etcd, a connection pooler, the runtimes of docs/receivers, HTTPie, age, an XMPP
+# Besides Python, the tests need a browser, three proxies, etcd, a connection pooler, the runtimes of docs/receivers, HTTPie, age, an XMPP
 # server, systemd with D-Bus and mmdebstrap, all from Debian. Another Node.js works too.
 debian:
 	@missing=""; \
@@ -96,6 +96,7 @@ debian:
 	want chromium "$$(command -v chromium)"; \
 	want nginx-light "$$(command -v nginx || ls /usr/sbin/nginx 2>/dev/null)"; \
 	want caddy "$$(command -v caddy)"; \
+	want haproxy "$$(command -v haproxy || ls /usr/sbin/haproxy 2>/dev/null)"; \
 	want etcd-server "$$(command -v etcd)"; \
 	want etcd-client "$$(command -v etcdctl)"; \
 	want pgbouncer "$$(command -v pgbouncer || ls /usr/sbin/pgbouncer 2>/dev/null)"; \

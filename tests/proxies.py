@@ -1,4 +1,4 @@
-"""nginx and Caddy in front of a port, with the configurations of deploy/.
+"""nginx, Caddy and HAProxy in front of a port, with the configurations of deploy/.
 
 Only what belongs to a machine is replaced: ports, names, certificates, folders. Each replacement is checked, so a test
 cannot run with less than what is shipped.
@@ -20,7 +20,13 @@ import trustme
 
 from tests.product import ROOT, free_port
 
-SHIPPED = {"nginx": "deploy/nginx/chatapi.conf", "caddy": "deploy/caddy/Caddyfile"}
+SHIPPED = {
+    "nginx": "deploy/nginx/chatapi.conf",
+    "caddy": "deploy/caddy/Caddyfile",
+    "haproxy": "deploy/haproxy/haproxy.cfg",
+}
+# For a server of a test that is not the product: the requests of HAProxy's health checks would be among the test's.
+UNCHECKED = {"nginx": {}, "caddy": {}, "haproxy": {"default-server check ": "default-server "}}
 # The file that includes chatapi.conf: one process, not a daemon, as the user that runs the test.
 NGINX = """
 daemon off;
@@ -52,7 +58,7 @@ class Front:
 
 @contextlib.contextmanager
 def proxy(name: str, target: int, folder: Path, edits: Mapping[str, str] | None = None) -> Iterator[int]:
-    """Runs "nginx" or "caddy" in front of the port `target`; yields its port. "direct" yields `target`.
+    """Runs the proxy of this name in SHIPPED in front of the port `target`; yields its port. "direct" yields `target`.
 
     It takes HTTP without TLS, for tests of how bytes are passed on. `edits` replaces more of the configuration.
     """
@@ -72,7 +78,7 @@ def tls_proxy(
     edits: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> Iterator[Front]:
-    """Runs "nginx" or "caddy" for https://localhost:<port>, in front of the port `target`."""
+    """Runs the proxy of this name in SHIPPED for https://localhost:<port>, in front of the port `target`."""
     with running(name, target, folder, certificate, edits or {}, port or free_port()) as front:
         yield front
 
@@ -92,14 +98,19 @@ def running(
     if certificate:
         (folder / "chain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
         (folder / "key.pem").write_bytes(certificate.private_key_pem.bytes())
+        (folder / "both.pem").write_bytes(
+            (folder / "chain.pem").read_bytes() + (folder / "key.pem").read_bytes()
+        )
     front = Front(port, f"https://localhost:{port}", free_port(), folder)
-    own = for_nginx if name == "nginx" else for_caddy
-    text = replaced(shipped(name), own(front, target, is_encrypted=certificate is not None))
+    text = replaced(shipped(name), OWN[name](front, target, is_encrypted=certificate is not None))
     text = replaced(text, edits)
     if name == "nginx":
         (folder / "chatapi.conf").write_text(text)
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
         command = [program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    elif name == "haproxy":
+        (folder / "haproxy.cfg").write_text(text)
+        command = [program, "-f", str(folder / "haproxy.cfg")]
     else:
         (folder / "Caddyfile").write_text(text)
         command = [program, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
@@ -117,7 +128,7 @@ def running(
 
 
 def shipped(name: str) -> str:
-    """Returns the configuration of deploy/ for "nginx" or "caddy"."""
+    """Returns the configuration of deploy/ for a name in SHIPPED."""
     return (ROOT / SHIPPED[name]).read_text()
 
 
@@ -150,6 +161,27 @@ def for_caddy(front: Front, target: int, *, is_encrypted: bool) -> dict[str, str
         "\n{$DOMAIN:chat.example.com} {\n": f"\n{site} {{\nbind 127.0.0.1\n{certificate}\n",
         "127.0.0.1:8000": f"127.0.0.1:{target}",
     }
+
+
+def for_haproxy(front: Front, target: int, *, is_encrypted: bool) -> dict[str, str]:
+    """Returns what this machine replaces in the shipped configuration. Both web servers are the same one."""
+    tls = f" ssl crt {front.folder}/both.pem" if is_encrypted else ""
+    shipped_tls = " ssl crt /etc/haproxy/chat.example.com.pem"
+    return {
+        "log /dev/log local0": "log stdout format raw local0",
+        "    user haproxy\n    group haproxy\n    daemon\n    chroot /var/lib/haproxy\n": "",
+        "    stats socket /run/haproxy/admin.sock mode 660 level admin\n": "",
+        "bind :80\n": f"bind 127.0.0.1:{front.http_port}\n",
+        "    bind [::]:80 v6only\n": "",
+        f"    bind [::]:443 v6only{shipped_tls} alpn h2,http/1.1\n": "",
+        f"bind :443{shipped_tls} alpn h2,http/1.1": f"bind 127.0.0.1:{front.port}{tls}"
+        + " alpn h2,http/1.1" * is_encrypted,
+        "10.0.0.5:8000": f"127.0.0.1:{target}",
+        "10.0.0.6:8000": f"127.0.0.1:{target}",
+    }
+
+
+OWN = {"nginx": for_nginx, "caddy": for_caddy, "haproxy": for_haproxy}
 
 
 def replaced(text: str, edits: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ test_xss            markup in every text field, then every page, parsed and rend
 test_injection      SQL, headers, log lines, CSV formulas, mails, paths of files
 test_fuzz           random queries, forms and JSON to every URL: never 500
 test_ssrf           every place that takes a URL, by every spelling of an internal address
-test_smuggling      requests that two parsers could read differently, direct and behind nginx and Caddy
+test_smuggling      requests that two parsers could read differently, direct and behind nginx, Caddy and HAProxy
 test_bombs          small requests that expand: compressed, nested, repeated, huge numbers
 
 The permission table (tests/chatapi/test_permissions.py) and the schemathesis runs of REST and the contract are not

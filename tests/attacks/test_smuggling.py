@@ -1,8 +1,8 @@
 """Requests that two parsers could read as a different number of requests, over raw sockets.
 
 A proxy and this server that disagree would let one client put a request in front of another client's. So whatever is
-ambiguous gets 400, and the connection closes. Behind nginx and Caddy, the server sees only requests that the proxy
-knows of, each of which the proxy has marked.
+ambiguous gets 400, and the connection closes. Behind nginx, Caddy and HAProxy, the server sees only requests
+that the proxy knows of, each of which the proxy has marked.
 """
 
 from __future__ import annotations
@@ -331,16 +331,20 @@ def test_a_name_with_an_underscore_is_no_other_header(server: Running) -> None:
 MARKED = {
     "nginx": {"proxy_pass http://chatapi;": "proxy_pass http://chatapi; proxy_set_header X-Marked 1;"},
     "caddy": {"transport http {": "header_up X-Marked 1\ntransport http {"},
+    "haproxy": {
+        "option http-buffer-request": "http-request set-header X-Marked 1\n    option http-buffer-request"
+    },
 }
 
 
-@pytest.fixture(scope="module", params=["nginx", "caddy"])
+@pytest.fixture(scope="module", params=list(MARKED))
 def proxy(
     request: pytest.FixtureRequest, server: Running, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[int]:
     """The port of a proxy in front of `server`."""
     folder = tmp_path_factory.mktemp(request.param)
-    with proxies.proxy(request.param, server.port, folder, MARKED[request.param]) as port:
+    edits = MARKED[request.param] | proxies.UNCHECKED[request.param]
+    with proxies.proxy(request.param, server.port, folder, edits) as port:
         yield port
 
 

@@ -1,4 +1,4 @@
-"""A thousand clients that send slowly, and clients that make the site wait, directly and behind nginx and Caddy."""
+"""A thousand slow clients, and clients that make the site wait, directly and behind nginx, Caddy and HAProxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import requests
 
 from tests.product import Product
 from tests.product_shell import shell
-from tests.proxies import proxy
+from tests.proxies import SHIPPED, proxy
 
 SLOW_CLIENTS = 1000
 NEW_BIN = """
@@ -55,7 +55,7 @@ def starts_of_requests(number: str, token: str, key: str) -> list[bytes]:
     ]
 
 
-@pytest.mark.parametrize("way", ["direct", "nginx", "caddy"])
+@pytest.mark.parametrize("way", ["direct", *SHIPPED])
 def test_the_site_responds_while_a_thousand_clients_are_slow(
     product: Product, way: str, tmp_path: Path
 ) -> None:

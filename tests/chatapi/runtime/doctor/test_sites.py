@@ -26,7 +26,7 @@ from tests.chatapi.runtime.doctor.finding import find, found
 from tests.faults.certificates import expired, self_signed, server_context
 from tests.faults.databases import Database
 from tests.product import READY_SECONDS, Product, free_port
-from tests.proxies import tls_proxy
+from tests.proxies import SHIPPED, tls_proxy
 
 pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 
@@ -85,7 +85,7 @@ def fronted(
         yield
 
 
-@pytest.mark.parametrize("name", ["nginx", "caddy"])
+@pytest.mark.parametrize("name", list(SHIPPED))
 def test_a_proxy_as_shipped(site: Site, tmp_path: Path, pointed_at: PointedAt, name: str) -> None:
     with fronted(site, tmp_path, name=name):
         found("site-url", ERROR, "SITE_URL leads to a site with another database.", "same DATABASE_URL")
