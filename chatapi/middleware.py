@@ -1,4 +1,4 @@
-"""The headers of every response that limit what browsers and caches do with it.
+"""The headers of every response that limit what browsers and caches do with it, and the compression of pages.
 
 Content-Security-Policy: only our own files, and inline code only with the request's nonce. Cache-Control: responses
 are not stored, except those whose view says otherwise. Permissions-Policy, Cross-Origin-Resource-Policy.
@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 
 # Swagger UI adds <style> elements and style attributes while it renders; nothing else here does.
 STYLED_BY_SCRIPT = "/api/docs"
@@ -56,6 +58,7 @@ DENIED_FEATURES = (
 PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in DENIED_FEATURES)
 # The same document for every visitor. Its view sends an ETag or a lifetime, if it has one.
 PUBLIC_DOCUMENT = "/api/schema"
+DOCUMENTS = ("text/html", "application/vnd.oai.openapi")
 # Bins stand in for a server of the user's, so pages of other sites may load their responses and open them.
 BINS = "/bin/"
 
@@ -99,6 +102,22 @@ def responses_not_stored(
         return response
 
     return middleware
+
+
+class CompressedPages(GZipMiddleware):
+    """Compresses pages and the OpenAPI document, for browsers that accept gzip.
+
+    Someone who makes a browser load a page again and again, with text of their own on it, and sees the lengths might
+    guess a secret on it (BREACH). Requests from other sites carry no session, because its cookie is SameSite=Lax. The
+    CSRF token looks different in each response, and Django adds up to 100 random bytes to each length.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        is_document = response.headers.get("Content-Type", "").startswith(DOCUMENTS)
+        # A bin responds as its owner has set it, byte for byte.
+        if response.streaming or not is_document or request.path_info.startswith(BINS):
+            return response
+        return super().process_response(request, response)
 
 
 # Responses of programs have no scripts and styles. A browser that opens one, such as a QR code, shows it.

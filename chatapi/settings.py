@@ -190,6 +190,7 @@ MIDDLEWARE = [
     "chatapi.middleware.resource_policies",
     "chatapi.program_requests.ProgramRequests",  # those below are for pages, files and bins
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "chatapi.middleware.CompressedPages",
     "chatapi.middleware.responses_not_stored",
     "chatapi.middleware.content_security_policy",
     "chatapi.error_pages.ShortErrors",

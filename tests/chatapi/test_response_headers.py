@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 from typing import Any
@@ -12,6 +13,7 @@ from django.conf import settings as site
 from django.test import Client
 
 from instances.actions.media import store_media
+from testing_tools.verification.models import Bin
 from tests.chatapi.permissions import ADDRESSES, World
 from tests.chatapi.test_permissions import ROWS
 from tests.product import Product
@@ -113,3 +115,49 @@ def test_static_files_stay_cacheable(product: Product) -> None:
     assert "max-age" in headers["Cache-Control"]
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_pages_are_compressed_for_those_who_accept_it() -> None:
+    world = World()
+    client = world.client("owner")
+    for path, share in (("/instances/", 0.4), ("/api/docs/", 0.6), ("/api/schema/", 0.2)):
+        plain, packed = client.get(path), client.get(path, headers={"Accept-Encoding": "br, gzip"})
+        assert "Content-Encoding" not in plain.headers, path
+        assert packed.headers["Content-Encoding"] == "gzip", path
+        assert len(packed.content) < share * len(plain.content), path
+        unpacked = gzip.decompress(packed.content)
+        assert without_changes(unpacked) == without_changes(plain.content), path
+        assert "Accept-Encoding" in plain.headers["Vary"], path
+        assert int(packed.headers["Content-Length"]) == len(packed.content), path
+
+
+def test_a_compressed_document_is_not_sent_twice() -> None:
+    first = Client().get("/api/schema/", headers={"Accept-Encoding": "gzip"})
+    again = Client().get(
+        "/api/schema/", headers={"Accept-Encoding": "gzip", "If-None-Match": first.headers["ETag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def without_changes(page: bytes) -> bytes:
+    """The page without what differs in each response: the CSRF token, the nonce of inline code."""
+    return re.sub(rb"[\w-]{22,}", b"", page)
+
+
+def test_the_length_of_a_compressed_page_tells_nothing_exact() -> None:
+    """Those of the same page differ, and by chance, in what gzip's header says (BREACH)."""
+    client = World().client("owner")
+    names = {client.get("/api/docs/", headers={"Accept-Encoding": "gzip"}).content[10:60] for _ in range(5)}
+    assert len(names) > 1
+
+
+def test_the_response_of_a_bin_is_not_compressed() -> None:
+    """It is what its owner has set, byte for byte."""
+    world = World()
+    Bin.objects.filter(pk=world.bin.pk).update(
+        answer_body="<p>" + "a" * 1000, answer_headers=[["Content-Type", "text/html"]]
+    )
+    response = Client().get(f"/bin/{world.bin.key}", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in response.headers
+    assert response.headers["Content-Type"] == "text/html"
+    assert len(response.content) == 1003
