@@ -42,6 +42,15 @@ def read(parse: Any, name: str, default: Any, **options: Any) -> Any:
         return default
 
 
+def read_database(name: str, url: str) -> dict[str, Any]:
+    """Returns the parts of a database's URL for DATABASES; none if it is wrong, which is added to SETTINGS_ERRORS."""
+    try:
+        return database_settings(url)
+    except ValueError:
+        SETTINGS_ERRORS.append((name, "use postgresql://user:password@host:5432/database"))
+        return {}
+
+
 def default_data_dir() -> Path:
     """Returns `var` in a clone; for an installed wheel, the folder for the data of a service or a user."""
     if not IS_WHEEL:
@@ -239,10 +248,7 @@ DATABASES: dict[str, dict[str, Any]] = {"default": {"ENGINE": "chatapi.database"
 if EMBEDDED_POSTGRES:
     DATABASES["default"] |= embedded_database(DATA_DIR / "pg")
 else:
-    try:
-        DATABASES["default"] |= database_settings(DATABASE_URL)
-    except ValueError:
-        SETTINGS_ERRORS.append(("DATABASE_URL", "use postgresql://user:password@host:5432/database"))
+    DATABASES["default"] |= read_database("DATABASE_URL", DATABASE_URL)
 # Persistent connections: django-q2 runs 30 to 70 tasks/s with CONN_MAX_AGE 0 and 84 to 550 with 600 (measured).
 # No "pool": it breaks across django-q2's fork.
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
@@ -252,6 +258,17 @@ DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 DATABASES["default"]["OPTIONS"] = (
     {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {}) | {"target_session_attrs": "read-write"}
 )
+# The same database through a pooler that may pool by transaction, for web processes (database/pooler.py).
+DATABASE_POOLER_URL = read(env.str, "DATABASE_POOLER_URL", "")
+POOLED_DATABASE = read_database("DATABASE_POOLER_URL", DATABASE_POOLER_URL) if DATABASE_POOLER_URL else {}
+if POOLED_DATABASE:
+    POOLED_DATABASE["OPTIONS"] = (
+        {"connect_timeout": 10} | POOLED_DATABASE["OPTIONS"] | {"target_session_attrs": "read-write"}
+    )
+if DATABASE_POOLER_URL and EMBEDDED_POSTGRES:
+    SETTINGS_ERRORS.append(
+        ("DATABASE_POOLER_URL", "it needs DATABASE_URL: PostgreSQL itself, for all others")
+    )
 # Limits count in the cache `default`, so it is shared and forgets nothing. The cluster's own statistics are not.
 CACHES = {
     "default": {"BACKEND": "accounts.shared_cache.SharedCache"},

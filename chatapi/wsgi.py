@@ -20,6 +20,7 @@ from django.urls import set_script_prefix
 from django.utils.functional import cached_property
 from django.utils.log import log_response
 
+from chatapi.database.pooler import use_pooler
 from chatapi.runtime.client_address import with_client_address
 
 Environ = dict[str, Any]
@@ -126,5 +127,6 @@ class Handler(WSGIHandler):
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
+use_pooler()
 django.setup(set_prefix=False)
 application = with_client_address(Handler())

@@ -3,7 +3,8 @@
 PostgreSQL's NOTIFY inside a transaction takes a lock of the whole server at commit, and holds it until the commit is on
 disk and the synchronous standby has confirmed it: all instances would commit one after the other. So a transaction only
 leaves a note here. After its commit the notification is sent in a session of its own, with synchronous_commit=off, so
-it waits neither for the disk nor for a standby.
+it waits neither for the disk nor for a standby. This is set for the statement's transaction alone: behind a pooler, the
+session is also that of other transactions, which must wait for the disk.
 
 The first notification after a quiet time is written to the session's socket by the thread that has committed, which
 does not wait for the response: a switch to another thread would delay it. A background thread reads the response, and
@@ -45,8 +46,12 @@ IDLE_SECONDS = 60.0  # after which the thread closes its session
 EXIT_SECONDS = 1.0  # the longest that the end of the process waits for the thread
 MAX_PAUSE_SECONDS = 2.0  # between two attempts to reach the database
 
-NOTIFY = "SELECT pg_notify(channel, payload) FROM unnest(%s::text[], %s::text[]) AS wakeup (channel, payload)"
-NOTIFY_ONE = b"SELECT pg_notify($1, $2)"
+WITHOUT_WAITING = "set_config('synchronous_commit', 'off', true)"
+NOTIFY = (
+    f"SELECT pg_notify(channel, payload) FROM {WITHOUT_WAITING},"
+    " unnest(%s::text[], %s::text[]) AS wakeup (channel, payload)"
+)
+NOTIFY_ONE = f"SELECT pg_notify($1, $2) FROM {WITHOUT_WAITING}".encode()
 
 Wakeup = tuple[str, str]  # channel and payload
 
@@ -216,9 +221,7 @@ class Notifier:
             is_new = self.session is None
             try:
                 if self.session is None:
-                    session = worker_slots.connect()
-                    session.execute("SET synchronous_commit = off")
-                    self.session = session
+                    self.session = worker_slots.connect_without_state()
                 self.session.execute(NOTIFY, parameters)
                 return True
             except (psycopg.Error, OSError) as error:

@@ -99,12 +99,17 @@ def connect() -> psycopg.Connection[Any]:
 
     settings.DATABASES forces target_session_attrs=read-write: libpq refuses a standby.
     """
-    params = connections["default"].get_connection_params()
-    params.pop("cursor_factory", None)
-    params["prepare_threshold"] = PREPARE_AFTER
-    session = psycopg.connect(**params, autocommit=True)
+    session = connect_without_state()
+    session.prepare_threshold = PREPARE_AFTER
     session.execute(INDEX_LOOKUPS_ONLY)
     return session
+
+
+def connect_without_state() -> psycopg.Connection[Any]:
+    """The same without settings and prepared statements: what a pooler that pools by transaction allows."""
+    params = connections["default"].get_connection_params()
+    params.pop("cursor_factory", None)
+    return psycopg.connect(**params, autocommit=True)
 
 
 class WorkerSlot:

@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend with a cheaper health check of persistent connections, and DATABASE_URL."""
+"""Django's PostgreSQL backend with a cheaper health check of persistent connections, DATABASE_URL and poolers."""

@@ -7,6 +7,9 @@ statement gets its values separately.
 Its SQL must be a constant, because each text is prepared, and must cast each parameter whose type the text does not
 determine: `%s::bigint`. A plan is renewed when its tables or their statistics change, and with the connection
 (CONN_MAX_AGE). If a migration changes the type of a result, the statement fails until then: add a column instead.
+
+Behind a pooler that pools by transaction, a statement runs as Django's own do: it would be prepared in a session that
+the next transaction may not get.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ import psycopg
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.utils import CursorWrapper
 from django.db.models.base import ModelState
+
+from chatapi.database.pooler import is_pooled
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 M = TypeVar("M", bound=models.Model)
@@ -108,9 +113,15 @@ def shared_cursor(here: Any) -> Any:
     """
     found = getattr(here.connection, "prepared_cursor", None)
     if found is None or found.closed:
-        here.connection.prepare_threshold = 0
+        allow_preparing(here)
         found = here.connection.prepared_cursor = make_cursor(here.connection)
     return found
+
+
+def allow_preparing(here: Any) -> None:
+    """psycopg prepares nothing while the threshold is None, Django's default. Django's own cursors never prepare."""
+    if not is_pooled(here):
+        here.connection.prepare_threshold = 0
 
 
 def cursor() -> CursorWrapper:
@@ -123,8 +134,7 @@ def cursor() -> CursorWrapper:
         return here.cursor()
     here.close_if_health_check_failed()
     here.ensure_connection()
-    # psycopg prepares nothing while it is None, Django's default. Django's own cursors never prepare.
-    here.connection.prepare_threshold = 0
+    allow_preparing(here)
     return here._prepare_cursor(make_cursor(here.connection))
 
 

@@ -147,5 +147,12 @@ FORMATS = {
 
 
 def export(bin: Bin, captures: CaptureQuerySet, format: Format) -> Iterator[str]:
-    """Yields the file of these captures, newest first."""
-    return format.write(bin, captures.iterator(chunk_size=CHUNK))
+    """Yields the file of these captures, newest first; those that are deleted meanwhile are left out."""
+    return format.write(bin, in_chunks(captures))
+
+
+def in_chunks(captures: CaptureQuerySet) -> Iterator[Capture]:
+    """Yields the captures with CHUNK of them in memory. Not by a cursor, which a web process may not keep open."""
+    keys = list(captures.values_list("pk", flat=True))
+    for start in range(0, len(keys), CHUNK):
+        yield from captures.filter(pk__in=keys[start : start + CHUNK])

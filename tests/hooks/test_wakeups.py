@@ -164,7 +164,7 @@ def test_a_wakeup_that_cannot_be_sent_does_not_fail_its_caller(
         raise psycopg.OperationalError("the server is down")
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker_slots, "connect", refuse)
+        patch.setattr(worker_slots, "connect_without_state", refuse)
         endpoint = InstanceFactory(url="http://127.0.0.1:9/").endpoint
         emit(endpoint)
         assert received(listening) == []

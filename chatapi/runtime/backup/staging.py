@@ -23,6 +23,7 @@ from chatapi.runtime.postgres.discovery import NAME, ROLE, postmaster, socket_fo
 from chatapi.runtime.processes import PARENT
 
 KEYS = ("secret_key", "secrets_key")
+DATABASES = ("DATABASE_URL", "DATABASE_POOLER_URL")
 # The first error that Django's system checks print, and its hint.
 SYSTEM_CHECK = re.compile(r"^\?: \([\w.]+\) (.*)(?:\n\tHINT: (.*))?", re.MULTILINE)
 
@@ -60,7 +61,7 @@ def application_of(folder: Path) -> Target:
 def environment_of(folder: Path, *, embedded: bool = True) -> dict[str, str]:
     """The environment of a command with this DATA_DIR and the keys in it; those it lacks are the settings'."""
     environment = dict(os.environ)
-    hidden = [*(name.upper() for name in KEYS), "DATA_DIR", *(["DATABASE_URL"] if embedded else [])]
+    hidden = [*(name.upper() for name in KEYS), "DATA_DIR", *(DATABASES if embedded else [])]
     for name in hidden:
         environment.pop(name, None)
         environment.pop(f"{name}_FILE", None)

@@ -33,7 +33,7 @@ OTHER_STEP = (
 # What libpq and the server say, the sentence for it, and the next step.
 REFUSALS = (
     (
-        r"password authentication failed|no password supplied|authentication failed|role \"[^\"]*\" does not exist",
+        r"authentication failed|no password supplied|no such user|role \"[^\"]*\" does not exist",
         "The database refuses the user or the password of DATABASE_URL.",
         "Correct DATABASE_URL, and restart all processes.",
     ),
@@ -43,7 +43,7 @@ REFUSALS = (
         "Add this machine, the user and the database to pg_hba.conf on the server, and reload it.",
     ),
     (
-        r"database \"[^\"]*\" does not exist",
+        r"database \"[^\"]*\" does not exist|no such database",
         "The database that DATABASE_URL names does not exist.",
         "Create it on the server (createdb), or correct the name at the end of DATABASE_URL.",
     ),
@@ -56,6 +56,11 @@ REFUSALS = (
         r"Name or service not known|failed to resolve|could not translate host name|name resolution",
         "The host name of the database cannot be resolved.",
         "Correct the host in DATABASE_URL, or the DNS settings of this machine.",
+    ),
+    (
+        r"unsupported startup parameter",
+        "The pooler refuses a parameter of the connection.",
+        "Remove it from DATABASE_URL, or name it in ignore_startup_parameters of the pooler.",
     ),
     (
         r"the database system is (?:starting up|shutting down|in recovery)|not yet accepting connections",
@@ -168,7 +173,8 @@ def find_useless_locks() -> Iterator[Finding]:
     if problem := find_advisory_lock_problem():
         yield error(
             f"DATABASE_URL: {problem}.",
-            "Use PostgreSQL 14 or newer; a pooler in front of it must pool by session (docs/running/database.md).",
+            "Use PostgreSQL 14 or newer; a pooler in front of it must pool by session. One that pools by transaction "
+            "is for web processes alone: DATABASE_POOLER_URL (docs/running/high-availability.md).",
             id="chatapi.E031",
         )
 

@@ -10,9 +10,11 @@ import secrets
 import time
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from chatapi.database.pooler import is_pooled
 from chatapi.runtime.client_address import FORWARDED_FOR, PEER, REMOVED
 
 PATH = "/healthz/front"
@@ -54,6 +56,6 @@ def database_digest() -> str:
 
     Keyed, because the proxy reads it too: hosts can be guessed.
     """
-    found = connection.settings_dict
+    found = settings.DATABASES["default"] if is_pooled(connection) else connection.settings_dict
     text = f"{found.get('HOST')} {found.get('PORT')} {found.get('NAME')}"
     return salted_hmac("chatapi.doctor.database", text, algorithm="sha256").hexdigest()[:16]

@@ -266,6 +266,38 @@ def test_a_pooler_that_pools_by_transaction(
                       "a pooler in front of it must pool by session")  # fmt: skip
 
 
+def test_a_pooler_of_web_processes(
+    database_server: Server, tmp_path: Path, settings: Settings, transactional_db: None
+) -> None:
+    assert find("pooler") == []  # none
+    database = connection.settings_dict
+    with pgbouncer(tmp_path / "pooler", database_server, "transaction", 2) as port:
+
+        def lead_to(name: str, **more: Any) -> None:
+            settings.POOLED_DATABASE = {"NAME": name, "HOST": "127.0.0.1", "PORT": str(port)} | more
+
+        lead_to(database["NAME"])
+        assert find("pooler") == []
+        lead_to("postgres")
+        found(
+            "pooler",
+            ERROR,
+            "the pooler leads to another database than DATABASE_URL",
+            "pooler's configuration",
+        )
+        lead_to("doctor_missing")
+        found(
+            "pooler",
+            ERROR,
+            "the database that DATABASE_POOLER_URL names does not exist",
+            "DATABASE_POOLER_URL",
+        )
+        lead_to(database["NAME"], OPTIONS={"replication": "1"})
+        found("pooler", ERROR, "the pooler refuses a parameter", "ignore_startup_parameters")
+    lead_to(database["NAME"])
+    found("pooler", ERROR, "DATABASE_POOLER_URL: the pooler does not respond.", "Check that it is running")
+
+
 # -- upkeep
 
 
