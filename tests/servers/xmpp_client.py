@@ -27,7 +27,7 @@ PLUGINS = (30, 45, 66, 77, 80, 85, 184, 198, 199, 203, 249, 280, 297, 308, 313, 
 OUT_OF_BAND, GEO = "{jabber:x:oob}x", "{http://jabber.org/protocol/geoloc}"
 GEOLOC = f"{GEO}geoloc"
 REPLY, ORIGIN = "{urn:xmpp:reply:0}reply", "{urn:xmpp:sid:0}origin-id"
-UPLOAD = "{urn:xmpp:http:upload:0}"
+UPLOAD, ADMIN = "{urn:xmpp:http:upload:0}", "{http://jabber.org/protocol/muc#admin}"
 T = TypeVar("T")
 
 
@@ -317,6 +317,34 @@ class Client:
         room = f"{name}-{next(self.account.prosody.numbers)}@{ROOMS}"
         self.loop.run(self._create_room(room, nick, invited))
         return room
+
+    def configure_room(self, room: str, **values: str) -> None:
+        """Change the configuration of a room, such as `roomname`."""
+
+        async def configure() -> None:
+            muc = self.stream.plugin["xep_0045"]
+            form = await muc.get_room_config(slixmpp.JID(room))
+            form.set_values({f"muc#roomconfig_{name}": value for name, value in values.items()})
+            await muc.set_room_config(slixmpp.JID(room), form)
+
+        self.loop.run(configure())
+
+    def set_affiliation(self, room: str, jid: str, affiliation: str) -> None:
+        """Make a person an owner, admin or member of a room, an outcast, or none of these."""
+
+        async def send() -> None:
+            iq = self.stream.make_iq_set(ito=room)
+            query = ET.SubElement(iq.xml, f"{ADMIN}query")
+            ET.SubElement(query, f"{ADMIN}item", {"affiliation": affiliation, "jid": jid})
+            await iq.send()
+
+        self.loop.run(send())
+
+    def invite(self, room: str, jid: str) -> None:
+        async def send() -> None:
+            self.stream.plugin["xep_0045"].invite(room, jid)
+
+        self.loop.run(send())
 
     async def _create_room(self, room: str, nick: str, invited: tuple[str, ...]) -> None:
         muc = self.stream.plugin["xep_0045"]

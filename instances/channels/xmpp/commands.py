@@ -12,8 +12,8 @@ from instances.channels.requests import Link
 from instances.channels.responses import json_object, words
 from instances.channels.xmpp import jids
 from instances.channels.xmpp.archive import filled
-from instances.channels.xmpp.reading import DIRECT_INVITE, MARKERS
-from instances.channels.xmpp.rooms import MUC
+from instances.channels.xmpp.groups import ADMIN
+from instances.channels.xmpp.reading import DIRECT_INVITE, MARKERS, MUC
 from instances.channels.xmpp.sending import HINTS, XML
 from instances.channels.xmpp.xml import element, to_bytes
 from instances.commands import (
@@ -28,7 +28,7 @@ from instances.commands import (
 )
 from instances.models import Instance
 
-ADMIN, OWNER, CONFIG = f"{MUC}#admin", f"{MUC}#owner", f"{MUC}#roomconfig"
+OWNER, CONFIG = f"{MUC}#owner", f"{MUC}#roomconfig"
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
 NOT_CONNECTED = "The account is not connected to its server at the moment."
 NO_JID = "This is not the JID of a person or room."

@@ -39,7 +39,8 @@ RETRACT, OLD_RETRACT, FASTEN = "urn:xmpp:message-retract:1", "urn:xmpp:message-r
 OOB, GEOLOC, VCARD4 = "jabber:x:oob", "http://jabber.org/protocol/geoloc", "urn:ietf:params:xml:ns:vcard-4.0"
 REACTIONS, MAX_EMOJI = "urn:xmpp:reactions:0", 100  # characters of all reactions of a person to a message
 NICK, STICKERS = "http://jabber.org/protocol/nick", "urn:xmpp:stickers:0"
-MUC_USER, DIRECT_INVITE = "http://jabber.org/protocol/muc#user", "jabber:x:conference"
+MUC, DIRECT_INVITE = "http://jabber.org/protocol/muc", "jabber:x:conference"
+MUC_USER = f"{MUC}#user"
 ENCRYPTED_TAGS = tuple(
     f"{{{space}}}{name}"
     for space, name in (
@@ -255,14 +256,14 @@ class Reader:
         return ""
 
     def learn_person(self, room: Room, nick: str, jid: str) -> None:
-        """Remember who a nickname is, if a room of the account's own server says so: others could say anything."""
-        host = jids.domain(room.jid)
-        if (
-            jid
-            and (host == self.domain or host.endswith(f".{self.domain}"))
-            and len(room.people) < MAX_PEOPLE
-        ):
+        """Remember who a nickname is, if the room is trusted."""
+        if jid and self.trusts(room) and len(room.people) < MAX_PEOPLE:
             room.people[nick] = jids.bare(jid)
+
+    def trusts(self, room: Room) -> bool:
+        """Whether the room is of the account's own server: others could say anything of who a nickname is."""
+        host = jids.domain(room.jid)
+        return host == self.domain or host.endswith(f".{self.domain}")
 
 
 MAX_PEOPLE = 2_000  # of a room that are remembered

@@ -141,12 +141,15 @@ class Receiver:
             )
             taken = self.stream.taken
             found = [each for stanza in stanzas if (each := self.handle(stanza))]
-            yield Batch(str(self.cursor), [each.event for each in found if each.event])
+            events = [each.event for each in found if each.event]
+            # After the messages: those who have left are no participants, also if they wrote before.
+            yield Batch(str(self.cursor), [*events, *session.groups.reports()])
             self.stream.mark_recorded(taken)
             self.give_receipts(found)
             self.accept_invitations(found)
-            if room is not None and (events := await self.read_room(room)) is not None:
-                yield Batch(str(self.cursor), events)
+            if room is not None and (missed := await self.read_room(room)) is not None:
+                session.groups.report_again(room)
+                yield Batch(str(self.cursor), [*missed, *session.groups.reports()])
             if loop.time() >= next_entry:
                 next_entry = loop.time() + ENTRY_SECONDS
                 session.rooms.enter_again()
@@ -157,6 +160,7 @@ class Receiver:
             if stanza.tag != MESSAGE:
                 self.session.handle(stanza)
                 return None
+            self.session.rooms.note_message(stanza)
             found = self.session.reader.read(stanza)
             if found.failed and self.session.note_failed(found.failed, stanza):
                 found.event = None  # its sender learns why; it is not recorded as sent

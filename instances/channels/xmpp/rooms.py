@@ -8,11 +8,11 @@ from xml.etree.ElementTree import Element
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.xmpp import jids
 from instances.channels.xmpp.errors import NotSent, error_in, error_stanza
-from instances.channels.xmpp.reading import MUC_USER, Reader, Room
-from instances.channels.xmpp.stream import XmppStream
+from instances.channels.xmpp.groups import Groups
+from instances.channels.xmpp.reading import MUC, MUC_USER, Reader, Room
+from instances.channels.xmpp.stream import XmppStream, normal
 from instances.channels.xmpp.xml import child, element
 
-MUC = "http://jabber.org/protocol/muc"
 ENTRY_SECONDS = 15.0  # for a room to let the account in
 MAX_ROOMS = 300
 MAX_NICK = 60  # characters of a nickname, with an underscore for each person who has the same
@@ -23,8 +23,8 @@ FINAL = ("forbidden", "registration-required", "not-authorized", "item-not-found
 class Rooms:
     """`by_jid` are those that the account is in, or enters again."""
 
-    def __init__(self, stream: XmppStream, reader: Reader, by_jid: dict[str, Room]) -> None:
-        self.stream, self.reader, self.by_jid = stream, reader, by_jid
+    def __init__(self, stream: XmppStream, reader: Reader, by_jid: dict[str, Room], groups: Groups) -> None:
+        self.stream, self.reader, self.by_jid, self.groups = stream, reader, by_jid, groups
         self.entering: dict[str, asyncio.Future[Element]] = {}  # until the own presence is there
 
     @property
@@ -39,26 +39,50 @@ class Rooms:
         if kind == "error":
             self.note_entry(room, presence)
         elif kind == "unavailable":
+            new = item.get("nick", "") if item is not None and "303" in codes else ""
+            if new and jids.is_jid(f"{room.jid}/{new}"):
+                self.rename(room, nick, new)
+                return
             room.people.pop(nick, None)
-            if is_self and "303" in codes and item is not None:
-                new = item.get("nick", "")
-                room.nick = new if jids.is_jid(f"{room.jid}/{new}") else room.nick
-            elif is_self:
+            self.groups.note_gone(room, nick, item)
+            if is_self and "303" not in codes:
                 room.is_entered = False
+                room.people.clear()  # the nicknames may be others' when the account is back
+                self.groups.note_away(room)
                 if codes & {"301", "307", "321", "322"} or child(user, f"{{{MUC_USER}}}destroy") is not None:
                     self.forget(room)  # banned, removed, or the room is gone
         elif kind == "":
             if item is not None:
                 self.reader.learn_person(room, nick, item.get("jid", ""))
+                self.groups.note_occupant(room, nick, item)
             if is_self:
                 room.nick = nick
                 self.note_entry(room, presence)
+
+    def rename(self, room: Room, old: str, new: str) -> None:
+        """Note that a person has another nickname now."""
+        if old == room.nick:
+            room.nick = new
+        if person := room.people.pop(old, ""):
+            room.people[new] = person
+        self.groups.note_renamed(room, old, new)
+
+    def note_message(self, message: Element) -> None:
+        """Note what a room that the account is in tells of itself."""
+        sender = normal(message.get("from", ""))
+        room = self.by_jid.get(sender)
+        if room is not None and room.is_entered:
+            self.groups.note_message(room, message)
 
     def note_entry(self, room: Room, presence: Element) -> None:
         """Note that the account is in the room, or why it is not."""
         is_first = not room.is_entered
         room.is_entered = presence.get("type") != "error"
+        if room.is_entered and is_first:
+            self.groups.note_entered(room)
         room.was_entered = room.was_entered or room.is_entered
+        if not room.is_entered:
+            self.groups.note_away(room)
         condition = "" if room.is_entered else error_in(presence)[0]
         future = self.entering.get(room.jid)
         if condition == "conflict" and len(room.nick) < MAX_NICK:
@@ -73,6 +97,7 @@ class Rooms:
 
     def forget(self, room: Room) -> None:
         self.by_jid.pop(room.jid, None)
+        self.groups.note_left(room)
 
     async def enter(
         self, jid: str, nick: str = "", password: str = "", *, may_create: bool = False

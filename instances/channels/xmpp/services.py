@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp.errors import StanzaRefused
-from instances.channels.xmpp.rooms import MUC
+from instances.channels.xmpp.reading import MUC
 from instances.channels.xmpp.sending import UPLOAD
 from instances.channels.xmpp.stream import IQ_SECONDS, XmppStream
 from instances.channels.xmpp.xml import child, child_text, element

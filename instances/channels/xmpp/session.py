@@ -30,8 +30,9 @@ from instances.channels.xmpp.errors import (
     error_stanza,
     sentence_of,
 )
-from instances.channels.xmpp.reading import OWN_ID, Reader, Room, time_of
-from instances.channels.xmpp.rooms import MUC, Rooms
+from instances.channels.xmpp.groups import Groups
+from instances.channels.xmpp.reading import MUC, OWN_ID, Reader, Room, time_of
+from instances.channels.xmpp.rooms import Rooms
 from instances.channels.xmpp.sending import AGAIN, UPLOAD, is_header
 from instances.channels.xmpp.services import DISCO_INFO, Services
 from instances.channels.xmpp.stream import IQ, MESSAGE, PRESENCE, XmppStream, normal
@@ -77,7 +78,8 @@ class Session:
     def __init__(self, link: Link, stream: XmppStream, rooms: dict[str, Room]) -> None:
         self.link, self.stream = link, stream
         self.reader = Reader(stream.own, rooms)
-        self.rooms = Rooms(stream, self.reader, rooms)
+        self.groups = Groups(stream, self.reader, self.start)
+        self.rooms = Rooms(stream, self.reader, rooms, self.groups)
         self.services = Services(link, stream)
         self.finding: asyncio.Task[None] | None = None  # of services
         # by id: the id by which others name it, once the server has it

@@ -85,7 +85,8 @@ class XmppStream(asyncio.Protocol):
         # stanzas that have come, with `arrived` and the memory of each
         self.waiting: deque[tuple[int, Element, int]] = deque()
         self.waiting_bytes = 0  # of memory
-        self.wakeup: asyncio.Future[None] | None = None  # of the task in `next`
+        self.wakeup: asyncio.Future[None] | None = None  # of the task in `wait`
+        self.is_interrupted = False
         self.failure: Exception | None = None
         self.is_paused = False
         self.expects_tls = False
@@ -209,15 +210,26 @@ class XmppStream(asyncio.Protocol):
         if self.wakeup is not None and not self.wakeup.done():
             self.wakeup.set_result(None)
 
+    def interrupt(self) -> None:
+        """Let `take_all` return now, also without a stanza."""
+        self.is_interrupted = True
+        self.wake()
+
     # -- reading
 
-    async def take(self) -> Element:
-        """Returns the next stanza. Raises what ended the stream, after the stanzas that came before."""
-        while not self.waiting:
+    async def wait(self) -> None:
+        """Wait for a stanza, or for `interrupt`. Raises what ended the stream, after the stanzas that came before."""
+        while not self.waiting and not self.is_interrupted:
             if self.failure is not None:
                 raise self.failure
             self.wakeup = self.loop.create_future()
             await self.wakeup
+        self.is_interrupted = False
+
+    async def take(self) -> Element:
+        """Returns the next stanza. Raises as `wait`."""
+        while not self.waiting:
+            await self.wait()
         return self.take_next()
 
     def take_next(self) -> Element:
@@ -227,17 +239,16 @@ class XmppStream(asyncio.Protocol):
         return stanza
 
     async def take_all(self, most: int) -> list[Element]:
-        """Returns the stanzas that have come, at most so many; none if QUIET_SECONDS pass without any.
+        """Returns the stanzas that have come, at most so many; none after `interrupt`, or QUIET_SECONDS without any.
 
         Raises what ended the stream; ReceiveFailed if the server does not respond any more.
         """
         try:
             async with asyncio.timeout(QUIET_SECONDS):
-                found = [await self.take()]
+                await self.wait()
         except TimeoutError:
             await self.ping()
-            return []
-        return found + self.take_waiting(most - 1)
+        return self.take_waiting(most)
 
     def take_waiting(self, most: int) -> list[Element]:
         """Returns the stanzas that have come, at most so many, without waiting for one."""

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.test import Client
 
-from hooks.models import Hook
 from instances.actions.chats.chats import MAX_PARTICIPANTS, remove_chat
 from instances.actions.settings import change_settings
 from instances.channels.matrix import groups, receiving
 from instances.channels.matrix.timeline import Room
 from instances.channels.requests import Link
-from instances.models import Chat, Instance, Participant
+from instances.models import Chat, Instance
 from instances.received_events import GroupChanged, GroupJoined, MessageReceived
 from tests.doubles.matrix import SERVER, TIMELINE, Account, MatrixDouble
 from tests.factories import InstanceFactory
+from tests.instances.channels.group_chats import people, updates
 from tests.instances.channels.matrix.messenger import MatrixMessenger, said
 from tests.instances.channels.matrix.test_account import Scripted
 
@@ -67,17 +66,6 @@ def room(double: MatrixDouble, instance: Instance, account: Account) -> str:
     return ROOM
 
 
-def people() -> dict[str, bool]:
-    found = Participant.objects.filter(chat__chat_id=CHAT).order_by("id")
-    return dict(found.values_list("member", "is_admin"))
-
-
-def updates(instance: Instance) -> list[tuple[dict[str, Any] | None, dict[str, Any]]]:
-    bodies = Hook.objects.filter(endpoint=instance.pk, kind="chat").order_by("id")
-    found = [json.loads(bytes(body))["chatUpdate"] for body in bodies.values_list("body", flat=True)]
-    return [(change["old"], change["new"]) for [change] in found]
-
-
 def test_a_room_has_its_name_and_its_members(
     client: Client, instance: Instance, account: Account, room: str
 ) -> None:
@@ -88,11 +76,11 @@ def test_a_room_has_its_name_and_its_members(
     assert new["metadata"]["admins"] == [chat_id(ANN)], "Eve has the level, and is not in the room"
     url = f"/instance{instance.number}/dialogs?token=secret"
     [shown] = client.get(url).json()["dialogs"]
-    assert shown["name"] == "Trip" and set(shown["metadata"]["participants"]) == set(people())
+    assert shown["name"] == "Trip" and set(shown["metadata"]["participants"]) == set(people(CHAT))
 
 
 def test_people_come_and_go(double: MatrixDouble, instance: Instance, account: Account, room: str) -> None:
-    everyone = people()
+    everyone = people(CHAT)
     for user, membership, by, expected in (
         (EVE, "invite", ANN, everyone),
         (EVE, "join", EVE, {**everyone, chat_id(EVE): True}),
@@ -102,7 +90,7 @@ def test_people_come_and_go(double: MatrixDouble, instance: Instance, account: A
     ):
         double.change_member(account, room, user, membership, by=by)
         MESSENGER.deliver(instance)
-        assert people() == expected
+        assert people(CHAT) == expected
     assert len(updates(instance)) == 4
 
 
@@ -112,11 +100,11 @@ def test_the_account_is_removed_and_comes_back(
     double.change_member(account, room, account.user, "leave", by=ANN)
     MESSENGER.deliver(instance)
     chat = Chat.objects.get(chat_id=CHAT)
-    assert chat.left_at is not None and chat_id(account.user) not in people()
+    assert chat.left_at is not None and chat_id(account.user) not in people(CHAT)
     double.change_member(account, room, account.user, "join")
     MESSENGER.deliver(instance)
     chat.refresh_from_db()
-    assert chat.left_at is None and chat_id(account.user) in people()
+    assert chat.left_at is None and chat_id(account.user) in people(CHAT)
 
 
 def test_a_change_of_admins_or_of_the_alias_is_read_from_the_state(
@@ -126,7 +114,7 @@ def test_a_change_of_admins_or_of_the_alias_is_read_from_the_state(
     double.change(account, room, "m.room.canonical_alias", {"alias": f"#trip:{SERVER}"}, by=ANN)
     double.change(account, room, "m.room.name", {"name": ""}, by=ANN)
     MESSENGER.deliver(instance)
-    assert {one for one, is_admin in people().items() if is_admin} == {chat_id(BEN)}
+    assert {one for one, is_admin in people(CHAT).items() if is_admin} == {chat_id(BEN)}
     assert Chat.objects.get(chat_id=CHAT).name == f"#trip:{SERVER}"
 
 
@@ -147,11 +135,11 @@ def test_a_room_whose_state_cannot_be_read_holds_up_no_message(
     double.change_member(account, ROOM, ANN, "join")
     double.write(account, ROOM, said("chat", "hello", ""), sender=ANN, name="Ann")
     MESSENGER.deliver(instance)
-    assert people() == {chat_id(account.user): False, chat_id(ANN): False}
+    assert people(CHAT) == {chat_id(account.user): False, chat_id(ANN): False}
     account.has_no_state = False
     double.write(account, ROOM, said("chat", "again", ""), sender=ANN)
     MESSENGER.deliver(instance)
-    assert people() == {chat_id(account.user): False, chat_id(ANN): True}
+    assert people(CHAT) == {chat_id(account.user): False, chat_id(ANN): True}
 
 
 def test_changes_in_a_gap_are_recorded_before_later_ones(
@@ -164,7 +152,7 @@ def test_changes_in_a_gap_are_recorded_before_later_ones(
     double.change_member(account, room, EVE, "leave")
     double.change(account, room, "m.room.name", {"name": "Paris"}, by=ANN)
     MESSENGER.deliver(instance)
-    assert Chat.objects.get(chat_id=CHAT).name == "Paris" and chat_id(EVE) not in people()
+    assert Chat.objects.get(chat_id=CHAT).name == "Paris" and chat_id(EVE) not in people(CHAT)
 
 
 def test_a_direct_room_is_no_group(double: MatrixDouble, instance: Instance, account: Account) -> None:
@@ -245,7 +233,7 @@ def test_a_room_of_very_many_members_has_a_name_and_those_who_write(
     MESSENGER.cursors[instance.pk] = f"s{len(account.events) - TIMELINE}"  # the members were there before
     MESSENGER.deliver(instance)
     assert Chat.objects.get(chat_id=CHAT).name == "Everyone"
-    assert set(people()) == {chat_id(account.user), chat_id(ANN)}
+    assert set(people(CHAT)) == {chat_id(account.user), chat_id(ANN)}
 
 
 BOT = f"@bot:{SERVER}"
@@ -325,6 +313,6 @@ def test_a_huge_room_with_a_long_name_is_stored_in_part(
         account.events.append((room, state(groups.MEMBER, {"membership": "join"}, f"@user{number}:{SERVER}")))
     double.change(account, room, "m.room.name", {"name": "\x1b[31m Trip\n\u2028" + "x" * 10_000}, by=ANN)
     MESSENGER.deliver(instance)
-    assert len(people()) == MAX_PARTICIPANTS and chat_id(account.user) in people()
+    assert len(people(CHAT)) == MAX_PARTICIPANTS and chat_id(account.user) in people(CHAT)
     name = Chat.objects.get(chat_id=CHAT).name
     assert len(name) == 200 and name.startswith("[31m Trip xxx")

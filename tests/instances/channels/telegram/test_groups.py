@@ -14,17 +14,22 @@ from instances.actions.chats.chats import MAX_PARTICIPANTS
 from instances.actions.received import record_events
 from instances.actions.settings import change_settings
 from instances.channels.telegram.updates import read_update
-from instances.models import Chat, Instance, Participant
+from instances.models import Chat, Instance
 from instances.received_events import GroupChanged, GroupJoined
 from tests.doubles.telegram import Bot, User
 from tests.doubles.telegram import Chat as Group
 from tests.factories import InstanceFactory
+from tests.instances.channels.group_chats import people, updates
 from tests.instances.channels.telegram.messenger import ANN, TelegramMessenger, credentials_of
 
 pytestmark = pytest.mark.django_db
 
 BEN, EVE = User(100_000_002, "Ben"), User(100_000_003, "Eve")
 MESSENGER = TelegramMessenger()
+
+
+def id_of(group: Group) -> str:
+    return f"telegram:{group.id}@g.us"
 
 
 def chat_id(user: User) -> str:
@@ -63,27 +68,16 @@ def group(instance: Instance, bot: Bot) -> Group:
     return made
 
 
-def people(group: Group) -> dict[str, bool]:
-    found = Participant.objects.filter(chat__chat_id=f"telegram:{group.id}@g.us").order_by("id")
-    return dict(found.values_list("member", "is_admin"))
-
-
-def updates(instance: Instance) -> list[tuple[dict[str, Any] | None, dict[str, Any]]]:
-    bodies = Hook.objects.filter(endpoint=instance.pk, kind="chat").order_by("id")
-    found = [json.loads(bytes(body))["chatUpdate"] for body in bodies.values_list("body", flat=True)]
-    return [(change["old"], change["new"]) for [change] in found]
-
-
 def test_the_bot_is_added_to_a_group_and_its_clients_see_it(
     client: Client, instance: Instance, bot: Bot, group: Group
 ) -> None:
     [(old, new)] = updates(instance)
-    assert old is None and (new["id"], new["name"]) == (f"telegram:{group.id}@g.us", "Trip")
+    assert old is None and (new["id"], new["name"]) == (id_of(group), "Trip")
     assert new["metadata"]["participants"] == [chat_id(bot.user)], "Telegram gives bots no list of members"
     assert new["metadata"]["groupInviteLink"] is None
     MESSENGER.double.join_group(bot, BEN, group)
     MESSENGER.receive(instance)
-    url = f"/instance{instance.number}/dialog?token=secret&chatId=telegram:{group.id}@g.us"
+    url = f"/instance{instance.number}/dialog?token=secret&chatId={id_of(group)}"
     shown = client.get(url).json()
     assert shown["name"] == "Trip" and shown["metadata"]["isGroup"] is True
     assert shown["metadata"]["participants"] == [chat_id(bot.user), chat_id(BEN)]
@@ -94,7 +88,7 @@ def test_a_group_that_is_created_with_the_bot(instance: Instance, bot: Bot) -> N
     MESSENGER.double.write(bot, ANN, chat=made, group_chat_created=True)
     MESSENGER.receive(instance)
     [(old, new)] = updates(instance)
-    assert old is None and new["name"] == "New" and people(made) == {chat_id(bot.user): False}
+    assert old is None and new["name"] == "New" and people(id_of(made)) == {chat_id(bot.user): False}
 
 
 def test_people_come_and_go_with_one_hook_each(instance: Instance, bot: Bot, group: Group) -> None:
@@ -107,10 +101,12 @@ def test_people_come_and_go_with_one_hook_each(instance: Instance, bot: Bot, gro
         MESSENGER.double.join_group(bot, person, group, status=status)
         repeated = bot.updates[-1]
         MESSENGER.receive(instance)
-        assert people(group) == expected
+        assert people(id_of(group)) == expected
         count = len(updates(instance))
         record_events(instance, read_update(repeated, str(bot.user.id)), is_patient=False)
-        assert people(group) == expected and len(updates(instance)) == count, "Telegram repeats an update"
+        assert people(id_of(group)) == expected and len(updates(instance)) == count, (
+            "Telegram repeats an update"
+        )
     assert len(updates(instance)) == 4
 
 
@@ -120,28 +116,28 @@ def test_an_administrator_is_told_who_the_others_are(instance: Instance, bot: Bo
     MESSENGER.double.join_group(bot, BEN, group)
     MESSENGER.double.join_group(bot, BEN, group, status="administrator")
     MESSENGER.receive(instance)
-    assert people(group) == {own: True, chat_id(BEN): True}
+    assert people(id_of(group)) == {own: True, chat_id(BEN): True}
     MESSENGER.double.join_group(bot, BEN, group, status="restricted")
     MESSENGER.receive(instance)
-    assert people(group) == {own: True}, "restricted, and no longer a member"
+    assert people(id_of(group)) == {own: True}, "restricted, and no longer a member"
 
 
 def test_the_bot_is_removed_and_added_again(instance: Instance, bot: Bot, group: Group) -> None:
     MESSENGER.double.remove_from_group(bot, ANN, group)
     MESSENGER.receive(instance)
-    chat = Chat.objects.get(chat_id=f"telegram:{group.id}@g.us")
-    assert chat.left_at is not None and people(group) == {}
+    chat = Chat.objects.get(chat_id=id_of(group))
+    assert chat.left_at is not None and people(id_of(group)) == {}
     group.statuses.pop(bot.user.id)
     MESSENGER.double.add_to_group(bot, ANN, group)
     MESSENGER.receive(instance)
     chat.refresh_from_db()
-    assert chat.left_at is None and people(group) == {chat_id(bot.user): False}
+    assert chat.left_at is None and people(id_of(group)) == {chat_id(bot.user): False}
 
 
 def test_the_name_comes_with_each_message_but_not_from_an_old_one(
     instance: Instance, bot: Bot, group: Group
 ) -> None:
-    chat = Chat.objects.get(chat_id=f"telegram:{group.id}@g.us")
+    chat = Chat.objects.get(chat_id=id_of(group))
     MESSENGER.double.rename_group(bot, ANN, group, "Trip to Rome")
     MESSENGER.receive(instance)
     chat.refresh_from_db()
@@ -167,8 +163,8 @@ def test_a_supergroup_takes_the_place_of_its_group(instance: Instance, bot: Bot,
     MESSENGER.double.remove_from_group(bot, ANN, group)  # Telegram says so when the group is deleted
     MESSENGER.receive(instance)
     [chat] = Chat.objects.listed().filter(instance=instance)
-    assert (chat.chat_id, chat.left_at) == (f"telegram:{group.id}@g.us", None)
-    assert people(group) == {chat_id(bot.user): False, chat_id(ANN): False, chat_id(BEN): False}
+    assert (chat.chat_id, chat.left_at) == (id_of(group), None)
+    assert people(id_of(group)) == {chat_id(bot.user): False, chat_id(ANN): False, chat_id(BEN): False}
     MESSENGER.double.rename_group(bot, ANN, new, "Upgraded")
     MESSENGER.receive(instance)
     chat.refresh_from_db()
@@ -181,7 +177,7 @@ def test_who_writes_as_a_group_or_channel_is_no_participant(
     for sender in (group.to_json(), {"id": -1_001_000_000_001, "type": "channel", "title": "News"}):
         MESSENGER.double.write(bot, ANN, "as a chat", chat=group, sender_chat=sender)
     MESSENGER.receive(instance)
-    assert people(group) == {chat_id(bot.user): False}
+    assert people(id_of(group)) == {chat_id(bot.user): False}
 
 
 def test_a_name_of_control_characters_is_cleaned_and_shortened(
@@ -189,7 +185,7 @@ def test_a_name_of_control_characters_is_cleaned_and_shortened(
 ) -> None:
     MESSENGER.double.rename_group(bot, EVE, group, "\x1b[31m\u202eTrip\r\n\t\x00" + "x" * 10_000)
     MESSENGER.receive(instance)
-    name = Chat.objects.get(chat_id=f"telegram:{group.id}@g.us").name
+    name = Chat.objects.get(chat_id=id_of(group)).name
     assert name.startswith("[31m") and "Trip \ufffdxxx" in name and len(name) == 200
     assert not any(ord(letter) < 32 for letter in name)
 
@@ -197,16 +193,16 @@ def test_a_name_of_control_characters_is_cleaned_and_shortened(
 def test_a_group_of_thousands_is_stored_in_part(instance: Instance, bot: Bot, group: Group) -> None:
     own = chat_id(bot.user)
     strangers = tuple((f"telegram:{number}@c.us",) for number in range(5_000, 8_000))
-    where = f"telegram:{group.id}@g.us"
+    where = id_of(group)
     record_events(instance, [GroupChanged(where, joined=strangers)], is_patient=False)
-    found = people(group)
+    found = people(id_of(group))
     assert len(found) == MAX_PARTICIPANTS and own in found
     full = GroupJoined(where, members=tuple((one, one == strangers[-1]) for one in strangers))
     record_events(instance, [full], is_patient=False)
-    assert len(people(group)) == MAX_PARTICIPANTS and own in people(group)
+    assert len(people(id_of(group))) == MAX_PARTICIPANTS and own in people(id_of(group))
     MESSENGER.double.write(bot, ANN, "hello", chat=group)
     MESSENGER.receive(instance)
-    assert len(people(group)) == MAX_PARTICIPANTS
+    assert len(people(id_of(group))) == MAX_PARTICIPANTS
 
 
 @pytest.mark.parametrize(

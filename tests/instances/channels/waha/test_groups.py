@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from hooks.models import Hook
 from instances.actions.settings import change_settings
-from instances.models import Chat, Instance, Participant
+from instances.models import Chat, Instance
 from tests.doubles.waha import ENGINES, Session
 from tests.factories import InstanceFactory
+from tests.instances.channels.group_chats import people, updates
 from tests.instances.channels.waha.messenger import WahaMessenger
 
 OWN, ANN, BEN = "15550001111@c.us", "17680561234@c.us", "4915112345678@c.us"
@@ -67,17 +66,6 @@ def post(client: Client, instance: Instance) -> Post:
     return call
 
 
-def people() -> dict[str, bool]:
-    found = Participant.objects.filter(chat__chat_id=GROUP).order_by("id")
-    return dict(found.values_list("member", "is_admin"))
-
-
-def updates(instance: Instance) -> list[tuple[dict[str, Any] | None, dict[str, Any]]]:
-    bodies = Hook.objects.filter(endpoint=instance.pk, kind="chat").order_by("id")
-    found = [json.loads(bytes(body))["chatUpdate"] for body in bodies.values_list("body", flat=True)]
-    return [(change["old"], change["new"]) for [change] in found]
-
-
 def test_the_account_is_added_to_a_group(instance: Instance, group: Chat) -> None:
     [(old, new)] = updates(instance)
     assert old is None and (new["id"], new["name"]) == (GROUP, "Trip")
@@ -106,12 +94,12 @@ def test_people_come_and_go(
 ) -> None:
     session.change_participants(GROUP, type, person)
     messenger.deliver_new(instance)
-    assert people() == expected
+    assert people(GROUP) == expected
     _, (old, new) = updates(instance)
     assert old is not None and old["metadata"]["participants"] == [ANN, BEN, OWN]
     assert new["metadata"]["participants"] == list(expected)
     messenger.deliver(instance, session.events[-1])
-    assert people() == expected and len(updates(instance)) == 2, "WAHA sends an event again"
+    assert people(GROUP) == expected and len(updates(instance)) == 2, "WAHA sends an event again"
 
 
 def test_a_person_with_two_ids_is_one_participant(
@@ -120,10 +108,10 @@ def test_a_person_with_two_ids_is_one_participant(
     """The group knows Ben by his number; events name him by the id that hides it, and by the number."""
     session.change_participants(GROUP, "promote", HIDDEN, numbers={HIDDEN: BEN})
     messenger.deliver_new(instance)
-    assert people() == {ANN: True, BEN: True, OWN: False}
+    assert people(GROUP) == {ANN: True, BEN: True, OWN: False}
     session.change_participants(GROUP, "leave", HIDDEN, numbers={HIDDEN: BEN})
     messenger.deliver_new(instance)
-    assert people() == {ANN: True, OWN: False}
+    assert people(GROUP) == {ANN: True, OWN: False}
 
 
 def test_the_account_is_one_participant_if_the_group_hides_numbers(
@@ -133,7 +121,7 @@ def test_the_account_is_one_participant_if_the_group_hides_numbers(
     session.me["lid"] = HIDDEN
     session.join(GROUP, "Trip", {ANN: "admin", HIDDEN: "participant"})
     messenger.deliver_new(instance)
-    assert people() == {ANN: True, OWN: False}
+    assert people(GROUP) == {ANN: True, OWN: False}
 
 
 def test_the_name_changes(
@@ -152,11 +140,11 @@ def test_the_account_leaves_and_is_added_again(
     session.leave(GROUP)
     messenger.deliver_new(instance)
     group.refresh_from_db()
-    assert group.left_at is not None and people() == {ANN: True, BEN: False}
+    assert group.left_at is not None and people(GROUP) == {ANN: True, BEN: False}
     session.join(GROUP, "Trip", {ANN: "superadmin", OWN: "participant"})
     messenger.deliver_new(instance)
     group.refresh_from_db()
-    assert group.left_at is None and people() == {ANN: True, OWN: False}
+    assert group.left_at is None and people(GROUP) == {ANN: True, OWN: False}
     assert len(updates(instance)) == 3
 
 
@@ -217,11 +205,11 @@ def test_what_the_account_changes_is_recorded_once(
         before = len(updates(instance))
         assert post(method, **person)[key] is True, method
         messenger.deliver_new(instance)
-        assert people() == expected, method
+        assert people(GROUP) == expected, method
         assert len(updates(instance)) == before + 1, method
     post("leaveGroup", chatId=GROUP)
     messenger.deliver_new(instance)
-    assert OWN not in people() and Chat.objects.get().left_at is not None
+    assert OWN not in people(GROUP) and Chat.objects.get().left_at is not None
 
 
 @pytest.mark.parametrize(

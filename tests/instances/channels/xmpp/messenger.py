@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element
 
 import requests
 
@@ -48,7 +48,6 @@ FILES = {
 }
 NICK, OOB, STICKERS = "http://jabber.org/protocol/nick", "jabber:x:oob", "urn:xmpp:stickers:0"
 RECEIPTS, MARKERS, RETRACT = "urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "urn:xmpp:message-retract:1"
-ADMIN = "http://jabber.org/protocol/muc#admin"
 
 
 def written(message: Received) -> str:
@@ -136,22 +135,9 @@ class XmppMessenger:
             acting_user=None,
         )
         change_status(instance, account_status=AccountStatus.AUTHENTICATED)
-        self.grant(known.account.jid)
+        self.ann.set_affiliation(self.room, known.account.jid, "owner")
         self.loop.run(self.connect(instance, known))
         ReceiverState.objects.filter(instance=instance).update(stream_url=self.gateway.url)
-
-    def grant(self, jid: str) -> None:
-        """Make the account an owner of the room."""
-        room = self.room
-
-        async def send() -> None:
-            iq = self.ann.stream.make_iq_set(ito=room)
-            query = Element(f"{{{ADMIN}}}query")
-            SubElement(query, f"{{{ADMIN}}}item", {"affiliation": "owner", "jid": jid})
-            iq.append(query)
-            await iq.send()
-
-        self.ann.loop.run(send())
 
     async def connect(self, instance: Instance, known: Connected) -> None:
         """Open the connection, and wait until it takes messages."""

@@ -39,6 +39,9 @@ class Wire:
         if ack is not None:
             self.acks.append(ack)
 
+    def interrupt(self) -> None:
+        pass
+
     def lose(self) -> None:
         self.is_lost = True
         for ack in self.acks:
