@@ -94,7 +94,7 @@ class ProgramHandler(BaseHandler):
         self.urls = URLResolver(
             RegexPattern(r"^/"),
             [
-                path(REST.removeprefix("/"), include("instances.api.urls")),
+                path(REST.removeprefix("/"), include("chatapi.rest_urls")),
                 path("", include("instances.callbacks.urls")),
                 path("", include("instances.contract.urls")),
             ],

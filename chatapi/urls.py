@@ -32,7 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/delete/", deletion.delete, name="account-delete"),
     path("api/schema/", schema, name="api-schema"),
     path("api/docs/", ApiDocs.as_view(url_name="api-schema"), name="api-docs"),
-    path("api/v1/", include("instances.api.urls")),
+    path("api/v1/", include("chatapi.rest_urls")),
     path("", include("instances.callbacks.urls")),
     path("", include("instances.pages.urls")),
     path("", include("testing_tools.urls")),

@@ -23,7 +23,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 
 def drop_paths_without_slash(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Keeps each path once, with its trailing slash. The form without is accepted, but not documented (see urls.py)."""
+    """Keeps each path once, with its trailing slash. The form without is not documented (chatapi/rest_urls.py)."""
     return [endpoint for endpoint in endpoints if endpoint[0].endswith("/")]
 
 

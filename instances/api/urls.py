@@ -1,9 +1,6 @@
-"""URLs under /api/v1/. A missing trailing slash is accepted: a redirected POST would lose its body."""
+"""The URLs of instances, messages and hooks under /api/v1/. chatapi/rest_urls.py serves them."""
 
 from typing import Any
-
-from django.http import HttpRequest, JsonResponse
-from django.urls import path, re_path
 
 from instances.api.sandbox.chat_views import ChatMessagesView, ChatView
 from instances.api.sandbox.contact_views import ContactsView, ContactView
@@ -20,19 +17,9 @@ from instances.api.views.links import ChannelsView, LinkView, PairingCodeView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
 
-app_name = "instances-api"
-
 instances: Any = InstanceViewSet.as_view({"get": "list", "post": "create"})
 instance: Any = InstanceViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
 endpoint: Any = EndpointViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
-
-
-def not_found(request: HttpRequest, path: str) -> JsonResponse:
-    """Responds 404 in the format of the REST API. The URL patterns after this one belong to the wire contract."""
-    return JsonResponse(
-        {"error": f"/api/v1/{path} does not exist. All operations are listed at /api/docs/."}, status=404
-    )
-
 
 ROUTES = (
     ("account", AccountView.as_view(), "account"),
@@ -108,9 +95,3 @@ ROUTES = (
     ("redeliveries/<str:id>/resume", RedeliveryViewSet.as_view({"post": "resume"}), "redelivery-resume"),
     ("redeliveries/<str:id>/cancel", RedeliveryViewSet.as_view({"post": "cancel"}), "redelivery-cancel"),
 )
-
-urlpatterns = [
-    *(path(f"{route}/", view, name=name) for route, view, name in ROUTES),
-    *(path(route, view) for route, view, _ in ROUTES),
-    re_path(r"^(?P<path>.*)$", not_found),
-]

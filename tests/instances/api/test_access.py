@@ -13,6 +13,7 @@ from django.test import Client
 from pytest_django import DjangoDbBlocker
 
 from accounts.actions.keys import rotate_key
+from chatapi.rest_urls import urlpatterns
 from hooks.actions import redelivery
 from hooks.actions.endpoint_list import add_endpoint
 from hooks.actions.endpoints import configure
@@ -20,7 +21,6 @@ from hooks.actions.hooks import resend
 from hooks.models import Endpoint, Hook, Redelivery, State
 from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.sending.accept import send_message
-from instances.api.urls import urlpatterns
 from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance
 from tests.factories import fail_message

@@ -8,7 +8,7 @@ import yaml
 from django.core.management import call_command
 from django.test import Client
 
-from instances.api.urls import urlpatterns
+from chatapi.rest_urls import urlpatterns
 
 SNAPSHOT = Path(__file__).parent.parent.parent.parent / "docs" / "openapi.yaml"
 
