@@ -48,6 +48,10 @@ class BinQuerySet(models.QuerySet["Bin"]):
             models.Q(instance__in=visible) | models.Q(account__in=Account.objects.owned_by(user))
         )
 
+    def of_account(self, account: Any) -> BinQuerySet:
+        """Returns the bins for an account's key: those of its instances, and its own."""
+        return self.filter(models.Q(instance__owner=account) | models.Q(account=account))
+
 
 class Bin(models.Model):
     """`{SITE_URL}/bin/{key}`: stores any request, the newest 500 for 7 days, and sends the configured response.

@@ -4,7 +4,7 @@ So a replay can reach the same IP addresses as a hook and no others, follows no 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -28,7 +28,11 @@ MAX_FORM_BODY = 256 * 1024  # bytes of a body that can be edited in a form
 
 
 class InvalidReplay(ValueError):
-    """The request cannot be sent; str() is the message for the user."""
+    """The request cannot be sent; `field` is method, url, headers or body, str() the message for the user."""
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
 
 
 class Request(NamedTuple):
@@ -49,6 +53,7 @@ class Replayed(NamedTuple):
     host: str
     body: ReadableBody
     body_hex: str
+    is_cut: bool  # the body of the response may end inside a character
 
 
 class Fields(NamedTuple):
@@ -84,7 +89,7 @@ def edited_request(form: Mapping[str, Any], capture: Capture) -> Request:
         if not line.strip():
             continue
         if not colon or not HEADER_NAME.fullmatch(name):
-            raise InvalidReplay(f"Line {number} is not a header: use “Name: value”.")
+            raise InvalidReplay("headers", f"Line {number} is not a header: use “Name: value”.")
         headers.append((name, value))
     text = form.get("body")
     if text is None:
@@ -96,21 +101,47 @@ def edited_request(form: Mapping[str, Any], capture: Capture) -> Request:
     return validated(str(form.get("method", "")).upper(), str(form.get("url", "")), tuple(headers), body)
 
 
+def changed_request(
+    capture: Capture,
+    url: str,
+    *,
+    method: str | None = None,
+    headers: Sequence[tuple[str, str]] | None = None,
+    body: bytes | None = None,
+) -> Request:
+    """Returns the captured request with these changes; None stands for what was captured. Raises InvalidReplay."""
+    if body is None and capture.too_large:
+        raise InvalidReplay("body", "The captured body was not stored. Give one.")
+    for number, (name, _) in enumerate(headers or (), 1):
+        if not HEADER_NAME.fullmatch(name):
+            raise InvalidReplay("headers", f"Header {number} has an invalid name.")
+    return validated(
+        capture.method if method is None else method,
+        url,
+        tuple((name, value) for name, value in (capture.headers if headers is None else headers)),
+        bytes(capture.body) if body is None else body,
+    )
+
+
 def validated(method: str, url: str, headers: tuple[tuple[str, str], ...], body: bytes) -> Request:
     """Returns the request, without the headers of NOT_SENT. Raises InvalidReplay if it cannot be sent."""
     if method not in METHODS:
-        raise InvalidReplay(f"{method or 'An empty method'} cannot be sent. Use one of {', '.join(METHODS)}.")
+        raise InvalidReplay(
+            "method", f"{method or 'An empty method'} cannot be sent. Use one of {', '.join(METHODS)}."
+        )
     try:
         url = webhook_urls.check(url)
     except webhook_urls.InvalidUrl as error:
-        raise InvalidReplay(str(error)) from None
+        raise InvalidReplay("url", str(error)) from None
     if len(headers) > MAX_HEADERS:
-        raise InvalidReplay(f"{len(headers)} headers are too many: the limit is {MAX_HEADERS}.")
+        raise InvalidReplay("headers", f"{len(headers)} headers are too many: the limit is {MAX_HEADERS}.")
     for name, value in headers:
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-            raise InvalidReplay(f"The header {name} contains a line break or another control character.")
+            raise InvalidReplay(
+                "headers", f"The header {name} contains a line break or another control character."
+            )
     if len(body) > BODY_LIMIT:
-        raise InvalidReplay("The body is longer than 1 MB.")
+        raise InvalidReplay("body", "The body is longer than 1 MB.")
     return Request(method, url, tuple(pair for pair in headers if pair[0].lower() not in NOT_SENT), body)
 
 
@@ -129,4 +160,5 @@ def replay(request: Request) -> Replayed:
         host=urlsplit(request.url).netloc,
         body=body,
         body_hex=original_bytes(response.body, body),
+        is_cut=is_cut,
     )

@@ -14,6 +14,7 @@ MAX_BODY = 64 * 1024  # bytes
 MAX_HEADERS = 20
 MAX_FAILURES = 500
 FAILURE_STATUS = 500
+LIMITS = {"status": (200, 599), "fail_first": (0, MAX_FAILURES)}  # smallest and largest value
 # The note of a response beyond the limits of delays.py.
 TOO_MANY_DELAYED = "no delay: too many delayed responses were waiting"
 
@@ -91,21 +92,36 @@ def read(form: Mapping[str, Any]) -> ConfiguredResponse:
     Raises:
         InvalidResponse: with the invalid field.
     """
-    body = str(form.get("body", ""))
+    return checked(
+        ConfiguredResponse(
+            status=read_number(form, "status", "The status"),
+            headers=tuple(read_headers(str(form.get("headers", "")))),
+            body=str(form.get("body", "")),
+            delay=read_delay(str(form.get("delay", ""))),
+            fail_first=read_number(form, "fail_first", "The number of failures"),
+        )
+    )
+
+
+def checked(response: ConfiguredResponse) -> ConfiguredResponse:
+    """Returns the response if its body, and the number and content of its headers, are allowed.
+
+    Raises:
+        InvalidResponse: with the invalid field.
+    """
+    body = response.body
     if "\x00" in body or any("\ud800" <= letter <= "\udfff" for letter in body):
         raise InvalidResponse("body", "The body contains an invalid character.")
     if len(body.encode()) > MAX_BODY:
         raise InvalidResponse("body", f"The body is longer than {MAX_BODY // 1024} KB.")
-    return ConfiguredResponse(
-        status=read_number(form, "status", "The status", 200, 599),
-        headers=tuple(read_headers(str(form.get("headers", "")))),
-        body=body,
-        delay=read_delay(str(form.get("delay", ""))),
-        fail_first=read_number(form, "fail_first", "The number of failures", 0, MAX_FAILURES),
-    )
+    check_count(len(response.headers))
+    for number, (name, value) in enumerate(response.headers, 1):
+        check_header(f"Header {number}", name, value)
+    return response
 
 
-def read_number(form: Mapping[str, Any], field: str, label: str, minimum: int, maximum: int) -> int:
+def read_number(form: Mapping[str, Any], field: str, label: str) -> int:
+    minimum, maximum = LIMITS[field]
     text = str(form.get(field, "")).strip() or "0"
     if not re.fullmatch(r"[0-9]{1,6}", text) or not minimum <= int(text) <= maximum:
         raise InvalidResponse(field, f"{label} must be a number from {minimum} to {maximum}.")
@@ -122,26 +138,38 @@ def read_delay(text: str) -> float:
 def read_headers(text: str) -> Iterator[tuple[str, str]]:
     """Yields the headers of a text, one per line. Raises InvalidResponse with the number of the line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) > MAX_HEADERS:
-        raise InvalidResponse("headers", f"{len(lines)} headers are too many: the limit is {MAX_HEADERS}.")
+    check_count(len(lines))
     for number, line in enumerate(lines, 1):
         name, colon, value = (part.strip() for part in line.partition(":"))
-        if not colon or not HEADER_NAME.fullmatch(name):
+        if not colon:
             raise InvalidResponse("headers", f"Line {number} is not a header: use “Name: value”.")
-        if len(value) > 1000 or not re.fullmatch(r"[\t\x20-\x7e]*", value):
-            raise InvalidResponse("headers", f"Line {number}: a value must be ASCII, up to 1000 characters.")
-        if not is_allowed(name.lower()):
-            raise InvalidResponse(
-                "headers",
-                f"Line {number}: a bin cannot send {name}, because browsers and proxies would apply it to this site. "
-                f"Allowed: {', '.join(sorted(NAMED_HEADERS))}, access-control-…, webhook-…, x-….",
-            )
-        if name.lower() == "content-type" and not TYPES.fullmatch(value):
-            raise InvalidResponse(
-                "headers",
-                f"Line {number}: a bin sends data only: JSON, XML, CSV, plain text, forms or octets.",
-            )
+        check_header(f"Line {number}", name, value)
         yield name, value
+
+
+def check_count(headers: int) -> None:
+    """Raises InvalidResponse if there are too many headers."""
+    if headers > MAX_HEADERS:
+        raise InvalidResponse("headers", f"{headers} headers are too many: the limit is {MAX_HEADERS}.")
+
+
+def check_header(where: str, name: str, value: str) -> None:
+    """Raises InvalidResponse if a bin may not send this header. `where` begins the sentence: "Line 2"."""
+    if not HEADER_NAME.fullmatch(name):
+        raise InvalidResponse("headers", f"{where} is not a header: use “Name: value”.")
+    if len(value) > 1000 or not re.fullmatch(r"[\t\x20-\x7e]*", value):
+        raise InvalidResponse("headers", f"{where}: a value must be ASCII, up to 1000 characters.")
+    if not is_allowed(name.lower()):
+        raise InvalidResponse(
+            "headers",
+            f"{where}: a bin cannot send {name}, because browsers and proxies would apply it to this site. "
+            f"Allowed: {', '.join(sorted(NAMED_HEADERS))}, access-control-…, webhook-…, x-….",
+        )
+    if name.lower() == "content-type" and not TYPES.fullmatch(value):
+        raise InvalidResponse(
+            "headers",
+            f"{where}: a bin sends data only: JSON, XML, CSV, plain text, forms or octets.",
+        )
 
 
 def is_allowed(name: str) -> bool:

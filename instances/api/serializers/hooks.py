@@ -97,6 +97,24 @@ class AnswerSerializer(serializers.Serializer[Any]):
     )
 
 
+def answer_json(
+    status: int, headers: list[list[str]], body: bytes, *, size: int, is_cut: bool
+) -> dict[str, Any]:
+    """The data of AnswerSerializer."""
+    text, encoding = encode_body(body, is_cut=is_cut)
+    read = readable(body, headers, is_cut=is_cut)
+    return {
+        "status": status,
+        "headers": headers,
+        "body": text,
+        "bodyEncoding": encoding,
+        "decodedBody": read.text if read.decoded_from else None,
+        "decodedFrom": read.decoded_from or None,
+        "decodingNote": read.note or None,
+        "size": size,
+    }
+
+
 class TimesSerializer(serializers.Serializer[Any]):
     """Milliseconds from the start to the end of each phase. Null: the phase was not reached."""
 
@@ -155,20 +173,15 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     def get_answer(self, attempt: Attempt) -> dict[str, Any] | None:
         if attempt.status is None:
             return None
-        body, encoding = stored_body(attempt.hook, attempt.response_body, is_cut=attempt.is_response_cut)
-        read = readable(
-            bytes(attempt.response_body), attempt.response_headers, is_cut=attempt.is_response_cut
+        found = answer_json(
+            attempt.status,
+            attempt.response_headers,
+            bytes(attempt.response_body),
+            size=attempt.response_size,
+            is_cut=attempt.is_response_cut,
         )
-        return {
-            "status": attempt.status,
-            "headers": attempt.response_headers,
-            "body": body,
-            "bodyEncoding": encoding,
-            "decodedBody": read.text if read.decoded_from else None,
-            "decodedFrom": read.decoded_from or None,
-            "decodingNote": read.note or None,
-            "size": attempt.response_size,
-        }
+        body, encoding = stored_body(attempt.hook, attempt.response_body, is_cut=attempt.is_response_cut)
+        return found | {"body": body, "bodyEncoding": encoding}
 
     def get_explanation(self, attempt: Attempt) -> str:
         return explanation_in_full(attempt)

@@ -23,6 +23,7 @@ from accounts.quotas import Quota
 from chatapi.ui import sizes
 from instances.limits import disk_space
 from testing_tools.verification import responses
+from testing_tools.verification.filters import Filter
 from testing_tools.verification.models import (
     BODY_LIMIT,
     KEEP_BYTES,
@@ -368,6 +369,13 @@ def delete(bin: Bin, *, captures: CaptureQuerySet, acting_user: User | None) -> 
     if count:
         audit.record(bin, AuditAction.CAPTURES_DELETED, acting_user=acting_user, requests=count)
     return at, count
+
+
+@transaction.atomic
+def delete_matching(bin: Bin, *, which: Filter, acting_user: User | None) -> tuple[datetime, int]:
+    """Delete the captures that match the filter, or all if it has no terms; returns what delete() does."""
+    matching = which.apply(Capture.objects.kept(bin)).order_by().values("pk")
+    return delete(bin, captures=bin.captures.filter(pk__in=matching), acting_user=acting_user)
 
 
 @transaction.atomic

@@ -11,8 +11,11 @@ from standardwebhooks.webhooks import Webhook
 TOLERANCE = timedelta(minutes=5)
 
 
+SIGNATURE_STATES = ("valid", "invalid", "stale", "unchecked", "none")
+
+
 class SignatureCheck(NamedTuple):
-    """The result of a check: `state` is valid, invalid, stale, unchecked or none."""
+    """The result of a check: `state` is one of SIGNATURE_STATES."""
 
     state: str
     words: str

@@ -13,7 +13,7 @@ from testing_tools.verification import delays, responses
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.filters import Filter
-from testing_tools.verification.models import MAX_DELAY, Bin, Capture
+from testing_tools.verification.models import MAX_DELAY, Bin
 from testing_tools.verification.responses import ConfiguredResponse, InvalidResponse
 from testing_tools.verification.views.captures import capture_url
 from testing_tools.verification.views.contexts import (
@@ -118,10 +118,8 @@ def delete(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
 def delete_all(request: HttpRequest, key: str) -> HttpResponse:
     """Delete the captures that match the filter `q`, or all; the page then offers to undo it."""
     bin = changeable_bin(request, key)
-    filter = Filter(request.POST.get("q", ""))
-    numbers = filter.apply(Capture.objects.kept(bin)).order_by().values("pk")
-    at, count = capture_actions.delete(
-        bin, captures=bin.captures.filter(pk__in=numbers), acting_user=current_user(request)
+    at, count = capture_actions.delete_matching(
+        bin, which=Filter(request.POST.get("q", "")), acting_user=current_user(request)
     )
     if not count:
         messages.info(request, "No requests to delete.")

@@ -22,10 +22,9 @@ from testing_tools.verification.filters import EXAMPLES, Filter
 from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
 from testing_tools.verification.reading import form_parts, other_signatures, pretty
 from testing_tools.verification.reading.explanations import explain
-from testing_tools.verification.reading.hook_signatures import check_signature
-from testing_tools.verification.reading.recognition import parse, recognise
+from testing_tools.verification.reading.read_capture import read_capture
+from testing_tools.verification.reading.recognition import parse
 from testing_tools.verification.reading.request_as_sent import NOT_SHOWN
-from testing_tools.verification.reading.sentences import sentence_for
 
 PAGE_SIZE = 100  # rows of the page, and of each "Show older requests"
 TABS = ("explained", "body", "headers", "query", "form", "raw", "hex")
@@ -156,11 +155,7 @@ def signed_request(capture: Capture) -> other_signatures.SignedRequest:
 def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]:
     """Returns the context of the pane of one capture. Fetch its `bin` with the instance's endpoint."""
     body = bytes(capture.body)
-    instance = capture.bin.instance
-    headers = combined(capture.headers)
-    recognition = recognise(body)
-    secret = " ".join(instance.endpoint.valid_secrets(capture.at)) if instance else ""
-    signature = check_signature(body, headers, secret, capture.at)
+    read = read_capture(capture)
     value = parse(body)
     parameters = parse_qsl(capture.query, keep_blank_values=True)
     form = form_parts.read(capture)
@@ -176,10 +171,10 @@ def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]
             ("raw", "Raw", None),
             ("hex", "Hex", None),
         ],
-        "sentence": sentence_for(capture, recognition, signature),
-        "signature": signature,
-        "scheme": other_signatures.scheme_of(headers),
-        "objects": explain(recognition, value if isinstance(value, dict) else {}),
+        "sentence": read.sentence,
+        "signature": read.signature,
+        "scheme": other_signatures.scheme_of(combined(capture.headers)),
+        "objects": explain(read.recognition, value if isinstance(value, dict) else {}),
         "shown": pretty.show(body, capture.headers),
         "parameters": parameters,
         "form": form,
