@@ -4,10 +4,11 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path, re_path
 
 from instances.api import urls as instances
+from testing_tools.api import urls as testing_tools
 
 app_name = "instances-api"
 
-ROUTES = instances.ROUTES
+ROUTES = (*instances.ROUTES, *testing_tools.ROUTES)
 
 
 def not_found(request: HttpRequest, path: str) -> JsonResponse:

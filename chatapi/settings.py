@@ -611,6 +611,7 @@ SPECTACULAR_SETTINGS = {
         "HookState": "hooks.models.State",
         "JobState": "hooks.models.JobState",
         "KindEnum": "hooks.models.Kind",
+        "CaptureKind": "testing_tools.verification.models.Family",
         "DeliveryPauseReasonEnum": "hooks.models.PauseReason",
         "SideEnum": "hooks.models.Side",
         "FaultSide": "instances.sending.explain.FaultSide",

@@ -141,7 +141,9 @@ class World:
             "uidb36": "0",  # no user: keys count from 1
             "pk": self.invitation.pk if "invitation" in name else self.member.pk,
             "index": 0,
+            "captureId": self.capture.public_id,
             "share": 1,
+            "shareId": 1,
             "token": "a" * 43,
             "name": "status",
             "code": "a" * 22,

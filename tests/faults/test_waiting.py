@@ -18,7 +18,7 @@ from tests.faults import servers
 from tests.product import Product
 from tests.product_shell import shell
 
-CLIENTS = 30  # of each kind; together they are three times the web server's threads
+CLIENTS = 30  # of each kind; together they are almost four times the web server's threads
 SLOW_BIN = """
 from instances.models import Instance
 from testing_tools.verification.actions.bins import open_bin
@@ -74,16 +74,18 @@ def test_waits_of_all_kinds_leave_threads_for_the_others(product: Product, slow_
         slow = f"http://127.0.0.1:{port}/photo.jpg"
         file = f"/instance{one['id']}/sendFile?token={one['token']}&phone=17680561234&filename=a.jpg&body={quote(slow)}"
         chat = f"/api/v1/instances/{one['id']}/sandbox/chats/17680561234@c.us/messages/?wait=10&after=1000000"
+        capture = f"/api/v1/bins/{slow_bin}/captures/next/?wait=30&after=1000000"
         form = f"csrfmiddlewaretoken={session.cookies['csrftoken']}&url={quote(slow)}"
         key = f"Bearer {product.demo['uid']}"
         cookies = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
         for _ in range(CLIENTS):
             send(stack, product, f"GET {file} HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            send(
-                stack,
-                product,
-                f"GET {chat} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {key}\r\n\r\n",
-            )
+            for path in (chat, capture):
+                send(
+                    stack,
+                    product,
+                    f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {key}\r\n\r\n",
+                )
             send(
                 stack,
                 product,
@@ -138,3 +140,19 @@ def test_a_waiting_call_ends_without_messages(product: Product) -> None:
         timeout=30,
     )
     assert found.json() == {"messages": [], "lastMessageNumber": 1_000_000}
+
+
+def test_a_waiting_call_gets_the_next_capture_as_soon_as_it_is_there(product: Product) -> None:
+    headers = {"Authorization": f"Bearer {product.demo['uid']}"}
+    bins = f"{product.url}/api/v1/bins/"
+    bin = requests.post(bins, json={}, headers=headers, timeout=30).json()
+    following = f"{bins}{bin['key']}/captures/next/"
+    with ThreadPoolExecutor(1) as pool:
+        parameters = {"wait": "30", "after": str(bin["lastNumber"]), "q": "method:PUT"}
+        waiting = pool.submit(requests.get, following, parameters, headers=headers, timeout=60)
+        for method in ("POST", "PUT"):
+            sent = requests.request(method, f"{product.url}/bin/{bin['key']}", data=b"\xff", timeout=30)
+            assert sent.status_code == 200
+        found = waiting.result().json()
+    assert (found["capture"]["method"], found["capture"]["body"]) == ("PUT", "/w==")
+    assert found["lastNumber"] == found["capture"]["number"] == bin["lastNumber"] + 2

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +24,10 @@ from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.sending.accept import send_message
 from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance
+from testing_tools.verification.actions import captures as capture_actions
+from testing_tools.verification.actions import shares
+from testing_tools.verification.actions.bins import open_bin
+from testing_tools.verification.models import Bin, Capture, Share
 from tests.factories import fail_message
 from tests.instances.api.conftest import ApiClient, create_account
 
@@ -92,6 +97,21 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("redeliveries/{job}/pause/", "POST", None, 200),
     ("redeliveries/{paused}/resume/", "POST", None, 200),
     ("redeliveries/{job}/cancel/", "POST", None, 200),
+    ("bins/", "GET", None, 200),
+    ("bins/", "POST", {}, 201),
+    ("bins/{bin}/", "GET", None, 200),
+    ("bins/{bin}/", "PATCH", {"preset": "fail"}, 200),
+    ("bins/{bin}/captures/", "GET", None, 200),
+    ("bins/{bin}/captures/next/", "GET", None, 200),
+    ("bins/{bin}/captures/clear/", "POST", {"q": "is:unread"}, 200),
+    ("bins/{bin}/captures/restore/", "POST", {"deletedAt": "{deleted}"}, 200),
+    ("bins/{bin}/captures/{capture}/", "GET", None, 200),
+    ("bins/{bin}/captures/{capture}/", "PATCH", {"note": "mine"}, 200),
+    ("bins/{bin}/captures/{capture}/", "DELETE", None, 200),
+    ("bins/{bin}/captures/{capture}/replay/", "POST", {"url": "http://127.0.0.1:9/hook"}, 200),
+    ("bins/{bin}/shares/", "GET", None, 200),
+    ("bins/{bin}/shares/", "POST", {"validFor": "24h"}, 201),
+    ("bins/{bin}/shares/{share}/", "DELETE", None, 204),
 ]
 OF_ONE = [row for row in TABLE if "{" in row[0]]
 
@@ -139,7 +159,17 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
     mine = Instance.objects.filter(pk=alice.instance.pk)
     job, paused = (redelivery.plan(mine, wanted={"states": ["skipped"]}, acting_user=None) for _ in range(2))
     redelivery.pause(paused, acting_user=None)
+    bin = open_bin(alice.instance)
+    for _ in range(2):
+        capture_actions.capture(bin.key, method="POST", body=b"{}")
+    first, second = Capture.objects.filter(bin=bin).order_by("number")
+    deleted, _ = capture_actions.delete(bin, captures=bin.captures.filter(pk=second.pk), acting_user=None)
+    share, _ = shares.share(bin, valid_for=timedelta(hours=1), acting_user=None)
     return {
+        "bin": bin.key,
+        "capture": first.public_id,
+        "deleted": deleted.isoformat(),
+        "share": str(share.pk),
         "instance": str(alice.instance.number),
         "message": message.message_id,
         "queued": send_message(alice.instance, chat_id="17680561234", body="queued").message_id,
@@ -197,7 +227,8 @@ def test_a_stranger_learns_nothing_and_changes_nothing(
     before = rows()
     status, answer = bob.call(*fill(row, filled))
     name = re.findall(r"{(\w+)}", row[0])[0]
-    thing = {"hooks": "hook", "instances": "instance", "redeliveries": "redelivery"}[row[0].split("/")[0]]
+    things = {"bins": "bin", "hooks": "hook", "instances": "instance", "redeliveries": "redelivery"}
+    thing = things[row[0].split("/")[0]]
     assert (status, answer) == (404, {"error": f"Your account has no {thing} {filled[name]}."})
     assert rows() == before
 
@@ -210,6 +241,10 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
     names = {name: f"hook_{uuid.uuid4().hex}" for name in ("hook", "waiting")}
     names |= {name: f"redelivery_{uuid.uuid4().hex}" for name in ("job", "paused")}
     names |= {
+        "bin": instance,
+        "capture": "x",
+        "deleted": "2030-01-01T09:00:00Z",
+        "share": "1",
         "endpoint": "1099511627776",
         "queued": "x",
         "failed": "x",
@@ -306,5 +341,8 @@ def rows() -> tuple:
             (Endpoint.objects.all(), ()),
             (Hook.objects.all(), ("pk", "state")),
             (Redelivery.objects.all(), ("pk", "state")),
+            (Bin.objects.all(), ()),
+            (Capture.objects.all(), ("pk", "note", "deleted_at")),
+            (Share.objects.all(), ("pk", "revoked_at")),
         )
     )

@@ -4,6 +4,7 @@ No answer is a fault of ours, each is JSON, and each status is one that the docu
 same in every run; each is rolled back, so that all of them find what the first one found.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from schemathesis.core.result import Ok
 from hooks.models import Hook
 from instances.actions.messages import receive_message
 from instances.actions.settings import change_settings
+from testing_tools.verification.actions.bins import open_bin
+from testing_tools.verification.actions.captures import capture
+from testing_tools.verification.models import Capture
 from tests.instances.api.conftest import ApiClient
 
 DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "openapi.yaml"
@@ -59,11 +63,18 @@ def send(case: Any, key: str) -> Any:
 
 @pytest.fixture
 def real_ids(alice: ApiClient) -> dict[str, str]:
-    """Existing ids by the beginning of the path that uses them."""
+    """Existing ids by the beginning of the path, whose last parameter they are."""
     change_settings(alice.instance, changes={"webhookUrl": "https://example.com/hook"})
     receive_message(alice.instance, sender="17680561234", body="hello")
     hook = Hook.objects.filter(endpoint_id=alice.instance.pk).latest("pk")
-    return {"/api/v1/instances/": str(alice.instance.number), "/api/v1/hooks/": hook.public_id.hex}
+    bin = open_bin(alice.instance)
+    capture(bin.key, method="POST", body=b"{}")
+    return {
+        "/api/v1/instances/{id}": str(alice.instance.number),
+        "/api/v1/hooks/{id}": hook.public_id.hex,
+        "/api/v1/bins/{key}": bin.key,
+        "/api/v1/bins/{key}/captures/{captureId}": Capture.objects.get(bin=bin).public_id,
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,8 +94,8 @@ def test_no_operation_fails(operation: Any, kind: str, alice: ApiClient, real_id
     )
     def try_one(case: Any, exists: bool) -> None:
         for beginning, real in real_ids.items():
-            if exists and operation.path.startswith(beginning + "{id}"):
-                case.path_parameters["id"] = real
+            if exists and operation.path.startswith(beginning):
+                case.path_parameters[re.findall(r"{(\w+)}", beginning)[-1]] = real
         with transaction.atomic():
             response = send(case, alice.key)
             transaction.set_rollback(True)

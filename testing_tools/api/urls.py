@@ -1,0 +1,27 @@
+"""The URLs of bins and captures under /api/v1/. chatapi/rest_urls.py serves them."""
+
+from typing import Any
+
+from testing_tools.api.bin_views import BinViewSet, SharesView, ShareView
+from testing_tools.api.capture_views import CapturesViewSet, CaptureViewSet, NextCaptureView
+
+bins: Any = BinViewSet.as_view({"get": "list", "post": "create"})
+bin: Any = BinViewSet.as_view({"get": "retrieve", "patch": "partial_update"})
+capture: Any = CaptureViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
+
+ROUTES = (
+    ("bins", bins, "bins"),
+    ("bins/<str:key>", bin, "bin"),
+    ("bins/<str:key>/captures", CapturesViewSet.as_view({"get": "list"}), "bin-captures"),
+    ("bins/<str:key>/captures/next", NextCaptureView.as_view(), "bin-captures-next"),
+    ("bins/<str:key>/captures/clear", CapturesViewSet.as_view({"post": "clear"}), "bin-captures-clear"),
+    ("bins/<str:key>/captures/restore", CapturesViewSet.as_view({"post": "restore"}), "bin-captures-restore"),
+    ("bins/<str:key>/captures/<str:captureId>", capture, "bin-capture"),
+    (
+        "bins/<str:key>/captures/<str:captureId>/replay",
+        CaptureViewSet.as_view({"post": "replay"}),
+        "bin-capture-replay",
+    ),
+    ("bins/<str:key>/shares", SharesView.as_view(), "bin-shares"),
+    ("bins/<str:key>/shares/<str:shareId>", ShareView.as_view(), "bin-share"),
+)
