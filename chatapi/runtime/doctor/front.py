@@ -16,10 +16,16 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from chatapi.database.pooler import is_pooled
 from chatapi.runtime.client_address import FORWARDED_FOR, PEER, REMOVED
+from testing_tools.verification.reading.request_as_sent import RAW_HEADERS
 
 PATH = "/healthz/front"
 PROOF_HEADER = "X-Chatapi-Proof"
 VALID_SECONDS = 60
+# What pages, API clients and messengers send, and a proxy may remove: keys, sessions, origins of forms, signatures.
+PROBED_HEADERS = (
+    "Authorization", "Cookie", "Origin", "Referer", "X-CSRFToken", "HX-Request", "Webhook-Signature",
+    "X-Hub-Signature-256", "X-Telegram-Bot-Api-Secret-Token", "X-Webhook-Hmac",
+)  # fmt: skip
 
 
 def make_proof(now: float | None = None) -> str:
@@ -47,8 +53,15 @@ def seen(meta: dict[str, Any], scheme: str) -> dict[str, Any]:
         "peer": meta.get(PEER, ""),
         "forwarded_for": meta.get(FORWARDED_FOR, ""),
         "removed": sorted(meta.get(REMOVED, {})),
+        "headers": probed_headers(meta),
         "database": database_digest(),
     }
+
+
+def probed_headers(meta: dict[str, Any]) -> dict[str, str]:
+    """Returns PROBED_HEADERS as the web server has read them: META has no cookies here (chatapi/hosts.py)."""
+    arrived = {name.lower(): value.decode("latin-1") for name, value in meta.get(RAW_HEADERS, ())}
+    return {name: arrived.get(name.lower().encode(), "") for name in PROBED_HEADERS}
 
 
 def database_digest() -> str:

@@ -22,10 +22,9 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
 from chatapi.runtime.doctor.findings import Finding, NotCarriedOut, error, warning
-from chatapi.runtime.doctor.front import PATH, PROOF_HEADER, database_digest, make_proof
-from chatapi.runtime.doctor.tls import trusting_context
+from chatapi.runtime.doctor.front import PATH, PROBED_HEADERS, PROOF_HEADER, database_digest, make_proof
+from chatapi.runtime.doctor.tls import describe_certificate, trusting_context
 from chatapi.runtime.up import own_url
-from chatapi.ui import sizes
 
 TIMEOUT = 4  # seconds
 EXPIRES_SOON_DAYS = 14  # certificates are renewed 30 days before they expire
@@ -86,7 +85,8 @@ class Target:
             return trusting_context().wrap_socket(plain, server_hostname=self.host)
         except ssl.SSLCertVerificationError as fault:
             plain.close()
-            raise Unreachable(f"the certificate is not valid: {fault.verify_message}") from None
+            shown = describe_certificate(self.host, self.port, TIMEOUT)
+            raise Unreachable(f"the certificate is not valid: {fault.verify_message}{shown}") from None
         except (OSError, ssl.SSLError) as fault:
             plain.close()
             raise Unreachable(f"TLS fails: {fault}") from None
@@ -129,12 +129,22 @@ def days_left(connected: ssl.SSLSocket) -> int | None:
     return (end - datetime.now(UTC)).days
 
 
-def ask_front(url: str) -> Response:
-    """Returns the response of /healthz/front to a request with forged forwarding headers. Raises Unreachable."""
+def probe_headers() -> dict[str, str]:
+    """Returns the values with which PROBED_HEADERS are sent."""
+    own = {"Cookie": "chatapi-probe=1", "Origin": settings.SITE_URL, "Referer": f"{settings.SITE_URL}/probe"}
+    return {name: own.get(name, f"probe-{name}") for name in PROBED_HEADERS}
+
+
+def ask_front(url: str, *, padding: int = 0) -> Response:
+    """Returns the response of /healthz/front to a request with forged forwarding headers. Raises Unreachable.
+
+    The URL is longer by `padding` bytes.
+    """
     return Target(url).request(
         "GET",
-        f"{PATH}?{secrets.token_hex(8)}",  # a cache has never seen it
+        f"{PATH}?{secrets.token_hex(8)}{'0' * padding}",  # a cache has never seen it
         {
+            **probe_headers(),
             PROOF_HEADER: make_proof(),
             "X-Forwarded-For": FORGED_ADDRESS,
             "X-Forwarded-Proto": "http" if settings.HTTPS else "https",
@@ -217,6 +227,11 @@ def explain_other_response(response: Response) -> Finding:
         return error(
             "SITE_URL is redirected to another URL.", "Set SITE_URL to the URL that users end at.", location
         )
+    if response.status in (401, 403, 407):
+        return error(
+            f"The proxy at SITE_URL refuses requests: it responds with {response.status}.",
+            "Switch off its password, bot filter or rules for this site: API clients and messengers cannot pass them.",
+        )
     if response.status in (502, 503, 504):
         return error(
             f"The proxy at SITE_URL does not reach the web server: it responds with {response.status}.",
@@ -248,7 +263,8 @@ def find_lost_host() -> Iterator[Finding]:
     if not validate_host(host, settings.ALLOWED_HOSTS):
         yield error(
             "The proxy does not pass on the host name of the browser: pages respond with 400.",
-            f"nginx: proxy_set_header Host $host; Apache: ProxyPreserveHost On. Caddy does it ({PROXY_DOCS}).",
+            "nginx: proxy_set_header Host $host; Apache: ProxyPreserveHost On; Caddy and HAProxy do it "
+            f"({PROXY_DOCS}).",
             f'it sent the host "{seen["host"]}"',  # quoted, so that it is redacted
         )
 
@@ -275,6 +291,12 @@ def find_wrong_forwarding() -> Iterator[Finding]:
             "The proxy passes X-Forwarded-For on as the client sent it: clients can choose their address.",
             f"nginx: proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for ({PROXY_DOCS}).",
         )
+    elif len(passed := forwarded_addresses(seen)) > 1 and seen["client"] == passed[-1]:
+        trusted = ",".join([*settings.TRUSTED_PROXIES, seen["client"]])
+        yield error(
+            f"The proxy at {seen['client']}, in front of another one, is not trusted: all its clients count as one.",
+            f"Add it to TRUSTED_PROXIES, and restart: TRUSTED_PROXIES={trusted}.",
+        )
     if seen["scheme"] != "https":
         yield error(
             "The proxy does not set X-Forwarded-Proto to https: sign-in and forms fail.",
@@ -282,20 +304,10 @@ def find_wrong_forwarding() -> Iterator[Finding]:
         )
 
 
-def find_short_limit() -> Iterator[Finding]:
-    """Announces the longest upload, and sends none of it. A proxy with a shorter limit responds with 413 at once."""
-    through_the_front()
-    headers = {"Content-Type": "application/json", "Content-Length": str(settings.REQUEST_MAX_BYTES)}
-    try:
-        response = Target(settings.SITE_URL).request("POST", "/instance0/sendFile", headers)
-    except Unreachable:
-        return  # it waits for the body, as a proxy does that keeps it until it is complete
-    if response.status == 413:
-        yield warning(
-            f"The proxy refuses requests that this site accepts: of {sizes.in_words(settings.REQUEST_MAX_BYTES)} "
-            "(REQUEST_MAX_BYTES).",
-            f"nginx: client_max_body_size {settings.REQUEST_MAX_BYTES // 1024**2}m ({PROXY_DOCS}).",
-        )
+def forwarded_addresses(seen: dict[str, Any]) -> list[str]:
+    """Returns the addresses that proxies have written: this machine's, and those of all proxies but the last one."""
+    addresses = [part.strip() for part in seen["forwarded_for"].split(",")]
+    return [address for address in addresses if address != FORGED_ADDRESS]
 
 
 def find_cache() -> Iterator[Finding]:

@@ -36,7 +36,10 @@ ADDRESS = "proxy_set_header X-Forwarded-For $remote_addr;"
 SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
 
 WARNING, ERROR = Level.WARNING, Level.ERROR
-BEHIND_FRONT = ("site-certificate", "proxy-host", "proxy-headers", "proxy-limit", "proxy-cache")
+BEHIND_FRONT = (
+    "site-certificate", "proxy-host", "proxy-headers", "proxy-limit", "proxy-url-limit", "proxy-removed-headers",
+    "proxy-cache",
+)  # fmt: skip
 
 
 class Site:
@@ -166,6 +169,8 @@ def test_a_certificate_that_is_not_valid(site: Site, tmp_path: Path, kind: str, 
             "site-url", ERROR, "SITE_URL cannot be reached from this machine", "Renew the certificate"
         )
     assert detail in finding.detail
+    name = {"another name": "other.example.com"}.get(kind, "localhost")
+    assert f'; it is for host "{name}", valid from ' in finding.detail
 
 
 def test_a_port_without_tls(site: Site) -> None:
@@ -181,6 +186,11 @@ def test_another_server(site: Site) -> None:
             "site-url", ERROR, "SITE_URL leads to another server: it responds with 200.", "Correct SITE_URL"
         )
         assert carry_out(BY_NAME["proxy-host"]).reason == "SITE_URL is answered by another server"
+
+
+def test_a_proxy_that_asks_for_a_password(site: Site, tmp_path: Path) -> None:
+    with fronted(site, tmp_path, {"proxy_pass http://chatapi;": "return 401;"}):
+        found("site-url", ERROR, "refuses requests: it responds with 401", "Switch off its password")
 
 
 def test_a_redirect_to_https(site: Site) -> None:
@@ -234,6 +244,13 @@ def test_a_proxy_that_changes_the_host(site: Site, tmp_path: Path) -> None:
         ),
         ({ADDRESS: ""}, "passes X-Forwarded-For on as the client sent it", "$proxy_add_x_forwarded_for"),
         ({SCHEME: ""}, "does not set X-Forwarded-Proto to https", "X-Forwarded-Proto $scheme"),
+        (
+            {
+                ADDRESS: 'proxy_set_header X-Forwarded-For "198.51.100.7, 198.51.100.8";'
+            },  # a CDN in front of nginx
+            "The proxy at 198.51.100.8, in front of another one, is not trusted",
+            "TRUSTED_PROXIES=127.0.0.0/8,::1/128,198.51.100.8.",
+        ),
     ],
 )
 def test_a_proxy_that_sets_no_headers(
@@ -246,6 +263,60 @@ def test_a_proxy_that_sets_no_headers(
 def test_a_proxy_with_a_short_limit(site: Site, tmp_path: Path) -> None:
     with fronted(site, tmp_path, {"client_max_body_size 70m;": ""}):  # nginx's default
         found("proxy-limit", WARNING, "of 70 MB (REQUEST_MAX_BYTES)", "client_max_body_size 70m")
+
+
+def test_a_proxy_with_short_urls_and_without_some_headers(site: Site, tmp_path: Path) -> None:
+    edits = {
+        "large_client_header_buffers 4 64k;": "",  # nginx's default
+        SCHEME: f'{SCHEME} proxy_set_header Authorization ""; proxy_set_header X-Hub-Signature-256 "";',
+    }
+    with fronted(site, tmp_path, edits):
+        finding = found(
+            "proxy-url-limit", WARNING, "refuses long URLs, which this site accepts: of 60 KB", "nginx:"
+        )
+        assert finding.detail == "it responds with 414"
+        found(
+            "proxy-removed-headers",
+            ERROR,
+            ": Authorization, X-Hub-Signature-256.",
+            "Let the proxy pass on all",
+        )
+
+
+CADDY, HAPROXY = "transport http {", "option http-buffer-request"
+OF_OTHERS = (
+    ("caddy", {CADDY: f"header_up Host chat_api\n{CADDY}"}, "proxy-host"),
+    ("caddy", {CADDY: f"header_up -X-Forwarded-For\n{CADDY}"}, "proxy-headers"),
+    ("caddy", {CADDY: f"header_up X-Forwarded-For {{header.X-Forwarded-For}}\n{CADDY}"}, "proxy-headers"),
+    ("caddy", {CADDY: f"header_up X-Forwarded-Proto http\n{CADDY}"}, "proxy-headers"),
+    ("caddy", {CADDY: f"header_up -Authorization\n{CADDY}"}, "proxy-removed-headers"),
+    ("caddy", {"max_header_size 128KiB": "max_header_size 8KiB"}, "proxy-url-limit"),
+    ("haproxy", {HAPROXY: f"http-request set-header Host chat_api\n    {HAPROXY}"}, "proxy-host"),
+    ("haproxy", {"http-request set-header X-Forwarded-For %[src]": ""}, "proxy-headers"),
+    (
+        "haproxy",
+        {
+            "http-request set-header X-Forwarded-For %[src]": "",
+            "http-request del-header X-Forwarded -m beg": "",
+        },
+        "proxy-headers",
+    ),
+    ("haproxy", {"http-request set-header X-Forwarded-Proto https if { ssl_fc }": ""}, "proxy-headers"),
+    ("haproxy", {HAPROXY: f"http-request del-header Cookie\n    {HAPROXY}"}, "proxy-removed-headers"),
+    ("haproxy", {"tune.bufsize 135168": ""}, "proxy-url-limit"),
+    ("haproxy", {HAPROXY: "http-request deny deny_status 413 if { req.hdr_val(content-length) gt 1048576 }"},
+     "proxy-limit"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "edits", "check"), OF_OTHERS)
+def test_a_fault_of_caddy_or_haproxy(
+    site: Site, tmp_path: Path, name: str, edits: dict[str, str], check: str
+) -> None:
+    with fronted(site, tmp_path, edits, name=name):
+        assert len(find(check)) == 1
+        for other in {"proxy-host", "proxy-headers", "proxy-removed-headers", "proxy-url-limit"} - {check}:
+            assert find(other) == []
 
 
 def test_a_proxy_that_stores_responses(site: Site, tmp_path: Path) -> None:
