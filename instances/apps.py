@@ -21,7 +21,7 @@ class InstancesConfig(AppConfig):
 
         register(
             MenuEntry(100, "Instances", "instances:list", "device-mobile", views=("instances:",)),
-            MenuEntry(300, "Delivery log", "log:list", "list-details", views=("log:",)),
+            MenuEntry(300, "Delivery log", "log:list", "list-details", views=("log:",), keeps_instance=True),
             MenuEntry(
                 400, "Wire contract", "docs:contract", "book", block="API", views=("docs:contract",),
                 audience=Audience.EVERYONE, keeps_instance=True,

@@ -6,7 +6,7 @@ fragments for htmx cost nothing.
 
 from collections.abc import Callable
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from django.conf import settings
@@ -28,7 +28,7 @@ class Place(Enum):
 
 
 _parts: dict[str, tuple[Place, int]] = {}
-_menu_query: Callable[[HttpRequest], str] | None = None
+_menu_query: Callable[[HttpRequest, str], str] | None = None
 _read_only_rule: Callable[[HttpRequest, Context], bool] | None = None
 
 
@@ -37,8 +37,8 @@ def register_part(place: Place, order: int, template: str) -> None:
     _parts[template] = (place, order)
 
 
-def register_menu_query(query: Callable[[HttpRequest], str]) -> None:
-    """`query` returns what menu links carry along, such as "?instance=1000", or ""."""
+def register_menu_query(query: Callable[[HttpRequest, str], str]) -> None:
+    """`query` returns what the menu link to a URL name carries along, such as "?instance=1000", or ""."""
     global _menu_query
     _menu_query = query
 
@@ -97,7 +97,7 @@ class Frame:
 
     @cached_property
     def menu(self) -> list[menu.MenuBlock]:
-        query = _menu_query(self.request) if _menu_query else ""
+        query = partial(_menu_query, self.request) if _menu_query else None
         is_staff = self.is_signed_in and self.user.is_staff
         return list(menu.blocks(self.request, is_signed_in=self.is_signed_in, is_staff=is_staff, query=query))
 

@@ -84,8 +84,10 @@ def current_entry(request: HttpRequest) -> MenuEntry | None:
     return None
 
 
-def blocks(request: HttpRequest, *, is_signed_in: bool, is_staff: bool, query: str) -> Iterator[MenuBlock]:
-    """The menu for this request. `query` is added to the links of entries with `keeps_instance`."""
+def blocks(
+    request: HttpRequest, *, is_signed_in: bool, is_staff: bool, query: Callable[[str], str] | None
+) -> Iterator[MenuBlock]:
+    """The menu for this request. `query` returns what is added to the link of an entry with `keeps_instance`."""
     current = current_entry(request)
     shown = [e for e in entries() if e.is_shown(is_signed_in=is_signed_in, is_staff=is_staff)]
     for _, group in groupby(shown, key=lambda entry: entry.order // 100):
@@ -93,7 +95,7 @@ def blocks(request: HttpRequest, *, is_signed_in: bool, is_staff: bool, query: s
         links = [
             MenuLink(
                 entry.title,
-                reverse(entry.url_name) + (query if entry.keeps_instance else ""),
+                reverse(entry.url_name) + (query(entry.url_name) if query and entry.keeps_instance else ""),
                 entry.icon,
                 entry == current,
             )

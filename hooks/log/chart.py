@@ -15,19 +15,22 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
+from typing import Protocol
 
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from hooks.log import statistics
-from hooks.log.index_order import in_index_order
-from hooks.models import HookQuerySet, State, created_before, created_since, smallest_public_id
+from hooks.log.index_order import execute_in_index_order, in_index_order
+from hooks.models import Hook, HookQuerySet, State, created_before, created_since, smallest_public_id
 
 MAX_BARS = 200
 STEPS = (10, 60, 300, 3600, 86_400)  # seconds; the smallest step that needs at most MAX_BARS bars is used
 COUNTED_STEP = 60  # seconds; the smallest step whose bars can be summed up from the counts per minute
 DEFAULT_PERIOD = timedelta(days=1)
 MAX_INDEX_ENTRIES = 50_000  # of each state: 17 ms
+MIN_OF_EACH = 5_000  # of each state and endpoint: with many endpoints, few have many hooks
 MAX_ROWS_READ = 10_000  # 20 ms
 
 # the parts of a bar, bottom to top: name → (label, states)
@@ -46,21 +49,37 @@ EDGES = """
 SELECT (SELECT min(id) FROM (SELECT id FROM hooks_hook WHERE public_id >= edge ORDER BY public_id LIMIT 8) AS these)
 FROM unnest(%s::uuid[]) WITH ORDINALITY AS e (edge, place) ORDER BY place
 """
-# `= ANY (ARRAY[…])` with the column in ORDER BY: see endpoint_numbers.
+# Of each endpoint and state, the key of the last hook that is not counted any more. `= ANY (ARRAY[…])` with the column
+# in ORDER BY: see endpoint_numbers.
 CUT = """
-SELECT max(cut.id) FROM unnest(%s::text[]) AS wanted_state CROSS JOIN LATERAL (
-    SELECT id FROM hooks_hook WHERE endpoint_id = %s AND state = ANY (ARRAY[wanted_state]) AND id >= %s AND id < %s
-    ORDER BY state DESC, id DESC OFFSET %s LIMIT 1
+SELECT max(cut.id) FROM unnest(%(endpoints)s::bigint[]) AS wanted (id)
+CROSS JOIN unnest(%(states)s::text[]) AS wanted_state
+CROSS JOIN LATERAL (
+    SELECT id FROM hooks_hook
+    WHERE endpoint_id = wanted.id AND state = ANY (ARRAY[wanted_state]) AND id >= %(first)s AND id < %(last)s
+    ORDER BY state DESC, id DESC OFFSET %(limit)s LIMIT 1
 ) AS cut
 """
+# OFFSET 0: one scan of the index for each endpoint and state, never a join with the whole table.
 BARS = """
-SELECT width_bucket(id, %s::bigint[]) - 1, state, count(*) FROM hooks_hook
-WHERE endpoint_id = %s AND state = ANY(%s) AND id >= %s AND id < %s GROUP BY 1, 2
+SELECT width_bucket(found.id, %(keys)s::bigint[]) - 1, wanted_state, count(*)
+FROM unnest(%(endpoints)s::bigint[]) AS wanted (id) CROSS JOIN unnest(%(states)s::text[]) AS wanted_state
+CROSS JOIN LATERAL (
+    SELECT id FROM hooks_hook
+    WHERE endpoint_id = wanted.id AND state = ANY (ARRAY[wanted_state]) AND id >= %(first)s AND id < %(last)s OFFSET 0
+) AS found
+GROUP BY 1, 2
 """
 NEWEST = """
 SELECT floor((extract(epoch FROM created_at) - %s) / %s)::int, state, count(*) FROM ({newest}) AS newest GROUP BY 1, 2
 """
 LAST_KEY = 2**63 - 1
+
+
+class NewestKeys(Protocol):
+    """Returns the keys of the newest `limit` hooks that match a filter and the condition `narrowed`."""
+
+    def __call__(self, limit: int, *, narrowed: Q) -> list[int]: ...
 
 
 @dataclass
@@ -120,14 +139,18 @@ def chart_of(
     filtered: HookQuerySet | None = None,
     *,
     in_order: bool = False,
+    newest: NewestKeys | None = None,
 ) -> Chart:
     """Returns the chart of these endpoints' hooks from `start` to `end`, with every state.
 
     If there are filters other than time and state, pass their matching hooks as `filtered`. Without it the bars are
     counted. If there are too many hooks for bars of less than a minute, the bars are minutes. `in_order`: see
-    counts_by_state().
+    counts_by_state(). With many endpoints, pass `newest` instead of `filtered`.
     """
-    chart = empty(start, end, by_index=filtered is None)
+    chart = empty(start, end, by_index=filtered is None and newest is None)
+    if newest is not None:
+        read_keys(chart, newest)
+        return chart
     if filtered is not None:
         with in_index_order({}) if in_order else nullcontext():
             read_newest(chart, endpoint_ids, filtered)
@@ -142,8 +165,7 @@ def chart_of(
 def count(chart: Chart, endpoint_ids: list[int]) -> None:
     """Count the bars: by the counts per minute where they are known, the rest in the index of states.
 
-    Of each state at most MAX_INDEX_ENTRIES are read in the index; earlier bars are removed. At most six queries; with
-    several endpoints at most two and four for each.
+    Of each state at most MAX_INDEX_ENTRIES are read in the index; earlier bars are removed. At most seven queries.
     """
     edges = [bar.start for bar in chart.bars] + [chart.bars[-1].end]
     with connection.cursor() as cursor:
@@ -157,8 +179,7 @@ def count(chart: Chart, endpoint_ids: list[int]) -> None:
     if counted < len(chart.bars):
         chart.add(
             (counted + place, state, number)
-            for endpoint_id in endpoint_ids
-            for place, state, number in statistics.counts_between(endpoint_id, edges[counted:])
+            for place, state, number in statistics.counts_between(endpoint_ids, edges[counted:])
         )
         cut = count_index(chart, endpoint_ids, keys, counted, len(chart.bars), NOT_COUNTED)
     if counted and cut < counted:
@@ -173,44 +194,55 @@ def count_index(
     """Count hooks in these states in the bars from `start` to before `end`, in the index of states.
 
     `keys` has the first key of each bar. Returns the last bar with more hooks than are read; -1 if there is none.
-    One query for each endpoint, two with more hooks.
+    One query, two with more hooks.
     """
-    limit = MAX_INDEX_ENTRIES // len(endpoint_ids)
-    cuts = [count_one(chart, endpoint_id, keys, start, end, states, limit) for endpoint_id in endpoint_ids]
-    return max(cuts)
-
-
-def count_one(
-    chart: Chart, endpoint_id: int, keys: list[int], start: int, end: int, states: Sequence[str], limit: int
-) -> int:
-    """Does for one endpoint what count_index() does, up to `limit` entries of each state."""
-    first, last = keys[start], keys[end]
+    # so that all endpoints together have no more than MAX_INDEX_ENTRIES, unless they are many
+    limit = min(max(MAX_INDEX_ENTRIES // len(endpoint_ids), MIN_OF_EACH), MAX_INDEX_ENTRIES)
+    wanted = {
+        "endpoints": endpoint_ids, "states": list(states), "keys": keys, "limit": limit,
+        "first": keys[start], "last": keys[end],
+    }  # fmt: skip
     cut = -1
     with connection.cursor() as cursor:
-        if last - first > limit:  # otherwise all endpoints together have no more
-            cursor.execute(CUT, [list(states), endpoint_id, first, last, limit])
+        if keys[end] - keys[start] > limit:  # otherwise all endpoints together have no more
+            execute_in_index_order(cursor, CUT, wanted)
             found = cursor.fetchone()
             if found and found[0] is not None:
                 cut = bisect_right(keys, found[0]) - 1
-                first = keys[cut + 1]
-        cursor.execute(BARS, [keys, endpoint_id, list(states), first, last])
+                wanted["first"] = keys[cut + 1]
+        execute_in_index_order(cursor, BARS, wanted)
         chart.add(cursor.fetchall())
     return cut
 
 
 def read_newest(chart: Chart, endpoint_ids: list[int], hooks: HookQuerySet) -> None:
     """Count the newest MAX_ROWS_READ of these hooks in the chart's period. One query for each endpoint."""
-    start, end = chart.bars[0].start, chart.bars[-1].end
-    in_period = hooks.filter(created_since(start), created_before(end)).order_by("-pk")
-    limit, cuts = MAX_ROWS_READ // len(endpoint_ids), []
-    for endpoint_id in endpoint_ids:
-        rows = in_period.filter(endpoint_id=endpoint_id).values_list("created_at", "state")
-        newest, values = rows[: limit + 1].query.sql_with_params()
-        with connection.cursor() as cursor:
-            cursor.execute(NEWEST.format(newest=newest), [start.timestamp(), chart.step, *values])
-            found = cursor.fetchall()
-        chart.add(found)
-        if sum(count for _, _, count in found) > limit:
-            cuts.append(min(place for place, _, _ in found))
-    if cuts:
-        chart.cut(max(cuts))
+    in_period = hooks.filter(period_of(chart)).order_by("-pk")
+    limit = MAX_ROWS_READ // len(endpoint_ids)
+    cut = max(count_rows(chart, in_period.filter(endpoint_id=key), limit) for key in endpoint_ids)
+    if cut >= 0:
+        chart.cut(cut)
+
+
+def read_keys(chart: Chart, newest: NewestKeys) -> None:
+    """Count the newest MAX_ROWS_READ matching hooks in the chart's period. One query more than `newest` has."""
+    keys = newest(MAX_ROWS_READ + 1, narrowed=period_of(chart))
+    if not keys:
+        return
+    cut = count_rows(chart, Hook.objects.filter(pk__in=keys).order_by("-pk"), MAX_ROWS_READ)
+    if cut >= 0:
+        chart.cut(cut)
+
+
+def period_of(chart: Chart) -> Q:
+    return created_since(chart.bars[0].start) & created_before(chart.bars[-1].end)
+
+
+def count_rows(chart: Chart, hooks: HookQuerySet, limit: int) -> int:
+    """Count the first of these hooks; returns the bar in which there are more than `limit`, or -1. One query."""
+    newest, values = hooks.values_list("created_at", "state")[: limit + 1].query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST.format(newest=newest), [chart.bars[0].start.timestamp(), chart.step, *values])
+        found = cursor.fetchall()
+    chart.add(found)
+    return min(place for place, _, _ in found) if sum(count for _, _, count in found) > limit else -1

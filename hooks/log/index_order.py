@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -258,7 +259,14 @@ def newest_keys(
     narrowed: Q | None = None,
     newest_first: bool = True,
 ) -> list[int]:
-    """Returns the keys of the newest matching hooks of all these endpoints together, in order. One query."""
+    """Returns the keys of the newest matching hooks of all these endpoints together, in order.
+
+    One query; two for more endpoints than hooks: the newest 51 hooks are of the 51 endpoints whose newest hooks are the
+    newest. Without this, 51 hooks of each of 1 000 endpoints are read: 116 ms instead of 35 for a frequent kind.
+    """
+    if newest_first and limit < len(endpoint_ids) and not wanted.keys() & SELECTIVE:
+        newest = newest_key_of_each(endpoint_ids, wanted, narrowed=narrowed)
+        endpoint_ids = nlargest(limit, newest, key=lambda endpoint_id: newest[endpoint_id])
     sql, values = newest_sql(endpoint_ids, wanted, limit=limit, narrowed=narrowed, newest_first=newest_first)
     direction = "DESC" if newest_first else "ASC"
     with in_index_order(wanted), connection.cursor() as cursor:

@@ -33,7 +33,7 @@ ON CONFLICT (endpoint_id, minute) DO UPDATE SET
 """
 BARS = """
 SELECT width_bucket(minute, %(edges)s::timestamptz[]) - 1, sum(delivered)::bigint, sum(failed)::bigint
-FROM hooks_minutecount WHERE endpoint_id = %(endpoint)s AND minute >= %(start)s AND minute < %(end)s GROUP BY 1
+FROM hooks_minutecount WHERE endpoint_id = ANY(%(endpoints)s) AND minute >= %(start)s AND minute < %(end)s GROUP BY 1
 """
 DROP = """
 DELETE FROM hooks_minutecount WHERE (endpoint_id, minute) IN (
@@ -108,14 +108,15 @@ def counted_since() -> datetime | None:
     return None if at is None else at.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
-def counts_between(endpoint_id: int, edges: Sequence[datetime]) -> list[tuple[int, str, int]]:
-    """Returns (place between two edges, state, number of hooks) of the counted states. One query.
+def counts_between(endpoint_ids: Sequence[int], edges: Sequence[datetime]) -> list[tuple[int, str, int]]:
+    """Returns (place between two edges, state, number of hooks) of these endpoints, in the counted states. One query.
 
     The edges are full minutes.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            BARS, {"edges": list(edges), "endpoint": endpoint_id, "start": edges[0], "end": edges[-1]}
+            BARS,
+            {"edges": list(edges), "endpoints": list(endpoint_ids), "start": edges[0], "end": edges[-1]},
         )
         return [
             (place, state.value, number)

@@ -30,6 +30,8 @@ CHOOSER_SIZE = 50
 WITHOUT_SEARCH = 7
 # Pages of these URL namespaces are about one instance: `?instance=` selects it. Upper apps add theirs.
 _instance_namespaces = {"log", "docs"}
+# These pages show all instances until one is chosen; the chooser then has "All instances".
+OVER_ALL = ("log:list", "log:redeliveries")
 # These pages show all first steps, or are one of them; the strip would repeat them.
 WITH_CHECKLIST = ("instances:list", "instances:detail", "instances:new", "instances:setup")
 
@@ -56,6 +58,7 @@ class InstanceFrame:
         # REST framework sets None as the user of a page that takes no key; the session has the user.
         self.user = user_of(request)
         self._shown_number: int | None = None
+        self.shows_all = False
 
     @classmethod
     def of(cls, request: HttpRequest) -> "InstanceFrame":
@@ -77,6 +80,16 @@ class InstanceFrame:
         """
         self._shown_number = instance.number
         self.__dict__.pop("instance", None)
+
+    def show_all(self) -> None:
+        """The page is about all instances of the user; the chooser says so. `instance` is the last one chosen."""
+        self.shows_all = True
+
+    @property
+    def all_address(self) -> str:
+        """The URL of this page for all instances; empty if it is about one."""
+        match = self.request.resolver_match
+        return self.request.path if match is not None and match.view_name in OVER_ALL else ""
 
     @cached_property
     def instances(self) -> list[Instance]:
@@ -117,6 +130,11 @@ class InstanceFrame:
                     self.request.session[SESSION_KEY] = found.number
                 return found
         return self.instances[0] if self.instances else None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the user has chosen `instance`, now or on another page; otherwise it is the first one."""
+        return self.instance is not None and self.instance.number == self.request.session.get(SESSION_KEY)
 
     def may_change(self, instance: Instance) -> bool:
         """Whether the user may change `instance`. Queries only for one that the chooser does not list."""
@@ -159,7 +177,9 @@ class InstanceFrame:
 
     @cached_property
     def delay(self) -> Delay | None:
-        """How late the hooks of the chosen instance are, and why."""
+        """How late the hooks of the chosen instance are, and why; of all instances, those that the chooser lists."""
+        if self.shows_all:
+            return self.longest_delay
         return delays.of_instances([self.instance.pk]) if self.instance else None
 
     @cached_property
@@ -213,10 +233,16 @@ class InstanceFrame:
         return [(instance, self.address_for(instance)) for instance in self.instances]
 
 
-def menu_query(request: HttpRequest) -> str:
-    """What menu links carry along: the chosen instance."""
-    instance = current_instance(request)
-    return f"?instance={instance.number}" if instance else ""
+def menu_query(request: HttpRequest, url_name: str) -> str:
+    """What menu links carry along: the chosen instance.
+
+    Links to pages of OVER_ALL carry none until the user has chosen one.
+    """
+    frame = InstanceFrame.of(request)
+    instance = frame.instance
+    if instance is None or (url_name in OVER_ALL and (frame.shows_all or not frame.is_chosen)):
+        return ""
+    return f"?instance={instance.number}"
 
 
 def is_read_only(request: HttpRequest, context: Context) -> bool:
@@ -227,6 +253,8 @@ def is_read_only(request: HttpRequest, context: Context) -> bool:
     frame = InstanceFrame.of(request)
     instance = context.get("instance")
     if not isinstance(instance, Instance):
+        if frame.shows_all:
+            return False
         is_about_one = "number" in match.kwargs or match.namespace in _instance_namespaces - {"docs"}
         instance = frame.instance if is_about_one else None
     return instance is not None and frame.is_signed_in and not frame.may_change(instance)

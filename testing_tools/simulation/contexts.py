@@ -62,7 +62,10 @@ def blocked_because(instance: Instance) -> str:
 
 def recent_simulations(instance: Instance) -> list[Hook]:
     simulated = Hook.objects.of_first_endpoint(instance.pk).filter(simulated=True)
-    return list(simulated.defer("body").order_by("-pk")[:SHOWN_SIMULATIONS])
+    found = list(simulated.defer("body").order_by("-pk")[:SHOWN_SIMULATIONS])
+    for hook in found:
+        hook.shown_endpoint = instance.endpoint  # type: ignore[attr-defined]  # for log/row.html
+    return found
 
 
 def destination_context(instance: Instance, url: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The endpoints of the log's instance: the choices of the filter, and the name on each row."""
+"""The endpoints of the log's instance, or of all instances: the choices of the filter, and the names on each row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from hooks.models import Endpoint, Hook, PauseReason
 from instances.models import Instance
+from instances.models.instances import InstanceQuerySet
 from instances.pages.endpoints.cards import names_of
 
 
@@ -66,3 +67,38 @@ class LogEndpoints:
             names = [name] if name.startswith(hook.last_host) else [name, hook.last_host]
             hook.shown_endpoint = endpoint  # type: ignore[attr-defined]
             hook.where = " · ".join(names) if self.are_several else ""  # type: ignore[attr-defined]
+
+
+PAUSED_SHOWN = 3  # banners of paused endpoints above the log of all instances
+
+
+class AllEndpoints:
+    """The endpoints of all instances of a user, `visible`; only those that a page shows are read."""
+
+    are_several = False  # there are too many to choose one: the user chooses the instance
+    choices: tuple[tuple[str, str], ...] = ()
+
+    def __init__(self, visible: InstanceQuerySet) -> None:
+        self.visible = visible
+
+    def paused(self, ids: Collection[int]) -> list[tuple[Endpoint, str]]:
+        """The first paused endpoints, with the names of their instances. One query."""
+        found = Endpoint.objects.present().of_instances(self.visible).exclude(paused_at=None)
+        shown = found.select_related("instance").order_by("-paused_at")[:PAUSED_SHOWN]
+        return [(endpoint, str(endpoint.instance)) for endpoint in shown]
+
+    def name_rows(self, hooks: Iterable[Hook]) -> None:
+        """Sets what log/row.html shows of each hook's endpoint, and its instance with `may_change`. Two queries.
+
+        `where` is the name of the endpoint if it is not the first of its instance, and the host of the last attempt.
+        """
+        shown = list(hooks)
+        endpoints = Endpoint.objects.in_bulk({hook.endpoint_id for hook in shown})
+        instances = self.visible.in_bulk({endpoint.instance_id for endpoint in endpoints.values()})
+        for hook in shown:
+            endpoint = endpoints[hook.endpoint_id]
+            name = "" if endpoint.is_first else str(endpoint)
+            names = [hook.last_host] if name in ("", hook.last_host) else [name, hook.last_host]
+            hook.shown_endpoint = endpoint  # type: ignore[attr-defined]
+            hook.shown_instance = instances[endpoint.instance_id]  # type: ignore[attr-defined]
+            hook.where = " · ".join(filter(None, names))  # type: ignore[attr-defined]

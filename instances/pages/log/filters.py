@@ -11,14 +11,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Q
 from django.utils import timezone
 
 from chatapi.ui.numbers import parse_digits
 from hooks.log.newest import newest_hooks
+from hooks.log.recent import MANY, recent_keys
 from hooks.log.selection import RESPONSES, Filter, matching
 from hooks.models import Hook, HookQuerySet, Kind, State
 from instances.chat_ids import MESSAGE_ID_LENGTH
-from instances.models import Instance
+from instances.pages.log import text_search
 from instances.pages.log.text_search import containing
 
 PERIODS: dict[str, tuple[str, timedelta]] = {
@@ -80,13 +82,11 @@ class Filters:
     def __bool__(self) -> bool:
         return bool(self.values)
 
-    def endpoint_ids(self, instance: Instance) -> list[int]:
-        """The ids of the endpoints whose hooks are shown: the chosen one, or all of the instance, at least one.
+    def endpoint_ids(self, known: list[int]) -> list[int]:
+        """The ids of the endpoints whose hooks are shown: the chosen one of `known`, or all of these.
 
-        The id of another instance's endpoint is ignored like any unknown value. No query if the instance was loaded
-        with its endpoint.
+        The id of another endpoint is ignored like any unknown value.
         """
-        known = instance.endpoint.sibling_ids
         chosen = self.values.get("endpoint")
         if chosen is not None and int(chosen) in known:
             return [int(chosen)]
@@ -150,15 +150,38 @@ class Filters:
         """The newest matching hooks of these endpoints with a key below `before`."""
         hooks = Hook.objects.show_sending()
         hooks = hooks if with_bodies else hooks.defer("body")
+        if "text" in self.values and len(endpoint_ids) > MANY:
+            narrowed = None if before is None else Q(pk__lt=before)
+            keys = self.recent_keys(endpoint_ids, limit, narrowed=narrowed)
+            return list(hooks.filter(pk__in=keys).order_by("-pk"))
         if "text" not in self.values:
             return newest_hooks(hooks, self.selection(), endpoint_ids, limit, before=before)
         # The text is searched in the newest hooks of these endpoints, so they are chosen first.
         found = self.apply(hooks.of_endpoints(endpoint_ids)).order_by("-pk")
         return list((found if before is None else found.filter(pk__lt=before))[:limit])
 
+    def recent_keys(
+        self, endpoint_ids: list[int], limit: int, *, narrowed: Q | None = None, without: str = ""
+    ) -> list[int]:
+        """The keys of the newest matching hooks of many endpoints, newest first; see hooks.log.recent.
+
+        `narrowed` is a condition in addition to the filters, `without` as in selection(). A text is searched in the
+        newest hooks that match the other filters.
+        """
+        selected = self.selection(without=without)
+        if "text" not in self.values:
+            return recent_keys(endpoint_ids, selected, limit=limit, narrowed=narrowed)
+        searched = recent_keys(endpoint_ids, selected, limit=text_search.SEARCHED_MAX)
+        found = containing(Hook.objects.filter(pk__in=searched), self.values["text"]).filter(narrowed or Q())
+        return list(found.order_by("-pk").values_list("pk", flat=True)[:limit])
+
     def apply_beyond(self, hooks: HookQuerySet, ignorable: Collection[str]) -> HookQuerySet | None:
         """The hooks that match all filters but the state; None if only filters named in `ignorable` are set."""
-        return self.apply(hooks, without="state") if self.values.keys() - ignorable else None
+        return self.apply(hooks, without="state") if self.is_beyond(ignorable) else None
+
+    def is_beyond(self, ignorable: Collection[str]) -> bool:
+        """Whether other filters than these are set."""
+        return bool(self.values.keys() - ignorable)
 
     @property
     def matches_many(self) -> bool:

@@ -1,23 +1,26 @@
-"""The delivery log: the hooks of an instance, newest first."""
+"""The delivery log: the hooks of an instance, or of all instances, newest first."""
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from chatapi.ui.numbers import parse_digits
-from hooks.log.counts import counts_by_state, total
+from hooks.log import recent
+from hooks.log.counts import MAX_COUNT, Count, counts_by_state, counts_of_newest, total
 from hooks.log.newest import newest_key
+from hooks.log.recent import MANY
 from hooks.models import Hook, HookQuerySet
-from instances.pages.chosen_instance import chosen_instance
-from instances.pages.log.endpoint_names import LogEndpoints
 from instances.pages.log.export import EXPORT_MAX
 from instances.pages.log.filters import CHOICES, STATES, TIMES, Filters, input_value
+from instances.pages.log.scope import scope_of
 from instances.pages.log.text_search import SEARCHED_MAX
 from instances.pages.redelivery.views import open_jobs
 
@@ -31,37 +34,33 @@ WATCHED_MAX = PAGE_SIZE
 @require_safe
 @login_required
 def log_list(request: HttpRequest) -> HttpResponse:
-    instance = chosen_instance(request)
-    if instance is None:
+    scope = scope_of(request)
+    if scope is None:
         return render(request, "instances/pages/log/list.html", {"instance": None})
     filters = Filters.from_query(request.GET)
-    endpoint_ids = filters.endpoint_ids(instance)
-    hooks = Hook.objects.of_endpoints(endpoint_ids)
+    endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
     before = parse_digits(request.GET.get("before"))
     rows, has_older = page_of(filters, endpoint_ids, before=before, size=PAGE_SIZE)
-    endpoints = LogEndpoints(instance)
-    endpoints.name_rows(rows)
-    counts = counts_by_state(
-        endpoint_ids,
-        filters.apply_beyond(hooks, {"state", "endpoint"}),
-        in_order=filters.matches_many,
-    )
-    chosen = {"instance": str(instance.number)}
+    scope.endpoints.name_rows(rows)
+    counts = count_states(filters, endpoint_ids)
+    chosen = scope.query
     context = {
-        "instance": instance,
+        "scope": scope,
+        "instance": scope.instance,
         "filters": filters,
         "choices": {
             name: [(key, words[0]) for key, words in choices.items()] for name, choices in CHOICES.items()
         },
-        "endpoints": endpoints,
-        "paused": endpoints.paused(endpoint_ids),
+        "endpoints": scope.endpoints,
+        "paused": scope.endpoints.paused(endpoint_ids),
         "rows": rows,
         "newest": newest_key(Hook.objects.all(), endpoint_ids) if before else rows[0].pk if rows else 0,
         "before": before,
         "older": filters.query(**chosen, before=str(rows[-1].pk)) if has_older else "",
         "first": filters.query(**chosen),
+        "suffix": f"?{urlencode(chosen)}" if chosen else "",
         "total": total(counts),
-        "counted": "All matching" if filters.values.keys() - {"state", "endpoint"} else "All stored",
+        "counted": "All matching" if filters.is_beyond({"state", "endpoint"}) else "All stored",
         "counts": [
             (state, words[0], counts[state], filters.query(**chosen, state=state))
             for state, words in STATES.items()
@@ -71,9 +70,21 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "typed": {name: input_value(filters.values.get(name, "")) for name in TIMES},
         "searched_max": SEARCHED_MAX,
         "export_max": EXPORT_MAX,
-        "jobs": open_jobs(request, instance),
+        "jobs": open_jobs(request, scope.instances),
     }
     return render(request, "instances/pages/log/list.html", context)
+
+
+def count_states(filters: Filters, endpoint_ids: list[int]) -> dict[str, Count]:
+    """The number of hooks in each state that match the other filters."""
+    if len(endpoint_ids) > MANY and filters.is_beyond({"state", "endpoint"}):
+        return counts_of_newest(filters.recent_keys(endpoint_ids, MAX_COUNT + 1, without="state"))
+    hooks = Hook.objects.of_endpoints(endpoint_ids)
+    return counts_by_state(
+        endpoint_ids,
+        filters.apply_beyond(hooks, {"state", "endpoint"}),
+        in_order=filters.matches_many,
+    )
 
 
 def page_of(
@@ -96,29 +107,42 @@ def log_live(request: HttpRequest) -> HttpResponse:
     `after` is the newest key on the page, `watch` the unfinished rows as `public id:state:attempts`, `said` the number
     of new hooks that the page shows already. 204 without a change.
     """
-    instance = chosen_instance(request)
-    if instance is None:
+    scope = scope_of(request)
+    if scope is None:
         return HttpResponse(status=204)
     filters = Filters.from_query(request.GET)
-    hooks = Hook.objects.of_endpoints(filters.endpoint_ids(instance))
+    endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
     after = parse_digits(request.GET.get("after")) or 0
-    new_hooks = filters.apply(hooks).filter(pk__gt=after)
-    new_count = new_hooks.values("pk")[: NEW_COUNTED_MAX + 1].count()
-    changed = changed_rows(hooks, request.GET.getlist("watch")[:WATCHED_MAX])
+    new_count = count_new(filters, endpoint_ids, after)
+    changed = changed_rows(
+        Hook.objects.of_endpoints(endpoint_ids), request.GET.getlist("watch")[:WATCHED_MAX]
+    )
     if changed:
-        LogEndpoints(instance).name_rows(changed)
+        scope.endpoints.name_rows(changed)
     if str(new_count) == request.GET.get("said", "0") and not changed:
         return HttpResponse(status=204)
     context = {
-        "instance": instance,
+        "scope": scope,
+        "instance": scope.instance,
         "new_count": new_count,
         "new_counted_max": NEW_COUNTED_MAX,
         "changed": changed,
-        "first": filters.query(instance=str(instance.number)),
+        "first": filters.query(**scope.query),
         "newest": after,
         "filters": filters,
     }
     return render(request, "instances/pages/log/list.html#live", context)
+
+
+def count_new(filters: Filters, endpoint_ids: list[int], after: int) -> int:
+    """The number of matching hooks with a key above `after`, up to one more than NEW_COUNTED_MAX."""
+    is_new = Q(pk__gt=after)
+    if len(endpoint_ids) <= MANY:
+        new_hooks = filters.apply(Hook.objects.of_endpoints(endpoint_ids)).filter(is_new)
+        return new_hooks.values("pk")[: NEW_COUNTED_MAX + 1].count()
+    if "text" in filters.values:
+        return len(filters.recent_keys(endpoint_ids, NEW_COUNTED_MAX + 1, narrowed=is_new))
+    return recent.count(endpoint_ids, filters.selection(), NEW_COUNTED_MAX + 1, is_new)
 
 
 def changed_rows(hooks: HookQuerySet, watched: list[str]) -> list[Hook]:

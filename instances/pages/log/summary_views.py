@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from django.contrib.auth.decorators import login_required
@@ -12,10 +13,11 @@ from django.views.decorators.http import require_safe
 from hooks.log.chart import MAX_INDEX_ENTRIES, MAX_ROWS_READ, PARTS, Bar, Chart, chart_of
 from hooks.log.counts import Count
 from hooks.log.endpoint_health import health_of
+from hooks.log.recent import MANY
 from hooks.models import Hook
-from instances.pages.chosen_instance import require_instance
-from instances.pages.log.endpoint_names import LogEndpoints
+from instances.pages.log.endpoint_names import AllEndpoints
 from instances.pages.log.filters import Filters
+from instances.pages.log.scope import LogScope, require_scope
 
 
 class ChartRow(NamedTuple):
@@ -31,12 +33,10 @@ class ChartRow(NamedTuple):
 @login_required
 def overview(request: HttpRequest) -> HttpResponse:
     """The endpoint's health, and one bar per hour of the chosen time; 204 if `?seen=` is still true."""
-    instance = require_instance(request)
+    scope = require_scope(request)
     filters = Filters.from_query(request.GET)
-    endpoint_ids = filters.endpoint_ids(instance)
-    hooks = Hook.objects.of_endpoints(endpoint_ids)
-    filtered = filters.apply_beyond(hooks, {"state", "period", "from", "to", "endpoint"})
-    chart = chart_of(endpoint_ids, *filters.time_range(), filtered, in_order=filters.matches_many)
+    endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
+    chart = chart_of_filters(filters, endpoint_ids)
     health = health_of(endpoint_ids)
     numbers = health.numbers
     totals = chart.totals
@@ -50,11 +50,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     )  # fmt: skip
     if request.GET.get("seen") == cursor:
         return HttpResponse(status=204)
-    chosen = {"instance": str(instance.number)}
+    chosen = scope.query
     context = {
-        "instance": instance,
+        "instance": scope.instance,
         "health": health,
-        "title": health_title(LogEndpoints(instance), endpoint_ids),
+        "title": health_title(scope, endpoint_ids),
         "chart": chart,
         "span": span_words(chart),
         "parts": [(name, words, Count(totals[name])) for name, (words, _) in PARTS.items()],
@@ -66,7 +66,19 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "instances/pages/log/overview.html", context)
 
 
-def health_title(endpoints: LogEndpoints, shown_ids: list[int]) -> str:
+def chart_of_filters(filters: Filters, endpoint_ids: list[int]) -> Chart:
+    ignorable = {"state", "period", "from", "to", "endpoint"}
+    if len(endpoint_ids) > MANY and filters.is_beyond(ignorable):
+        newest = partial(filters.recent_keys, endpoint_ids, without="state")
+        return chart_of(endpoint_ids, *filters.time_range(), newest=newest)
+    filtered = filters.apply_beyond(Hook.objects.of_endpoints(endpoint_ids), ignorable)
+    return chart_of(endpoint_ids, *filters.time_range(), filtered, in_order=filters.matches_many)
+
+
+def health_title(scope: LogScope, shown_ids: list[int]) -> str:
+    endpoints = scope.endpoints
+    if isinstance(endpoints, AllEndpoints):
+        return "All instances"
     if not endpoints.are_several:
         return "Endpoint"
     return endpoints.names[shown_ids[0]] if len(shown_ids) == 1 else "All endpoints"

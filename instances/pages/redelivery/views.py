@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -16,13 +18,15 @@ from hooks.actions import redelivery
 from hooks.actions.hooks import NotPossible
 from hooks.log import selection
 from hooks.log.counts import MAX_COUNT
-from hooks.models import OPEN_JOBS, JobState, Redelivery, RedeliveryQuerySet
+from hooks.models import OPEN_JOBS, Endpoint, Hook, JobState, Redelivery, RedeliveryQuerySet
 from instances.models import Instance
+from instances.models.instances import InstanceQuerySet
 from instances.pages import access
-from instances.pages.chosen_instance import chosen_instance, require_changeable_instance
+from instances.pages.chosen_instance import require_changeable_instance
 from instances.pages.frame import InstanceFrame
 from instances.pages.log.endpoint_names import LogEndpoints
 from instances.pages.log.filters import TIMES, Filters, input_value
+from instances.pages.log.scope import require_scope, scope_of
 
 JOBS_SHOWN = 50
 OPEN_JOBS_SHOWN = 3
@@ -39,16 +43,16 @@ def visible_jobs(request: HttpRequest) -> RedeliveryQuerySet:
     return Redelivery.objects.of_instances(Instance.objects.visible_to(request.user)).with_totals()
 
 
-def open_jobs(request: HttpRequest, instance: Instance) -> list[dict[str, Any]]:
-    """The newest jobs of the instance that are not finished, for the log."""
-    found = visible_jobs(request).of_instances(queryset_of(instance)).filter(state__in=OPEN_JOBS)
+def open_jobs(request: HttpRequest, instances: InstanceQuerySet) -> list[dict[str, Any]]:
+    """The newest jobs of these instances that are not finished, for the log."""
+    found = visible_jobs(request).of_instances(instances).filter(state__in=OPEN_JOBS)
     return [job_context(job) for job in found.order_by("-pk")[:OPEN_JOBS_SHOWN]]
 
 
 def read_filters(given: QueryDict, instance: Instance) -> tuple[Filters, selection.Filter, list[str]]:
     """The log's filters, the same as a job keeps them, and the names of the invalid ones."""
     filters = Filters.from_query(given)
-    filters.endpoint_ids(instance)  # another instance's endpoint is invalid
+    filters.endpoint_ids(instance.endpoint.sibling_ids)  # another instance's endpoint is invalid
     invalid = list(filters.ignored)
     try:
         return filters, filters.selection_for_job(), invalid
@@ -66,13 +70,14 @@ def new(request: HttpRequest) -> HttpResponse:
         # The form has the times that were counted; "the last hour" would have moved on.
         _, selected, invalid = read_filters(request.POST, instance)
         if not invalid:
-            return create_job(request, instance, selected)
+            query = {"instance": str(instance.number)}
+            return create_job(request, queryset_of(instance), selected, query)
     counted = redelivery.preview(queryset_of(instance), selected)
     endpoints = LogEndpoints(instance)
     context = {
         "instance": instance,
         "endpoints": endpoints,
-        "paused": endpoints.paused(filters.endpoint_ids(instance)),
+        "paused": endpoints.paused(filters.endpoint_ids(instance.endpoint.sibling_ids)),
         "filters": filters,
         "invalid": invalid,
         "words": selection.describe(selected),
@@ -93,37 +98,52 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def create_from_selected(request: HttpRequest) -> HttpResponse:
-    """Resends the rows selected in the log: `hook`, one public id each."""
-    instance = require_changeable_instance(request)
+    """Resends the rows selected in the log: `hook`, one public id each, of the instances that the user may change.
+
+    403 for a viewer of the instance, or of all instances of the hooks.
+    """
+    scope = require_scope(request)
+    if scope.instance is not None:
+        require_changeable_instance(request)
     try:
         ids = [UUID(value).hex for value in request.POST.getlist("hook")[:SELECTED_MAX]]
     except ValueError:
         return HttpResponse("`hook` must be the id of a hook.", status=400, content_type="text/plain")
     if not ids:
         messages.warning(request, "No hooks selected. Select the hooks to resend.")
-        return redirect_to_log(instance)
-    return create_job(request, instance, {"hooks": ids})
+        return redirect_to_log(scope.query)
+    endpoints = Hook.objects.of_instances(scope.instances).filter(public_id__in=ids).values("endpoint")
+    of_hooks = Endpoint.objects.filter(pk__in=endpoints).values("instance")
+    changeable = Instance.objects.changeable_by(request.user).filter(pk__in=of_hooks)
+    if of_hooks and not changeable:
+        raise PermissionDenied(access.VIEWER)
+    return create_job(request, changeable, {"hooks": ids}, scope.query)
 
 
-def create_job(request: HttpRequest, instance: Instance, selected: selection.Filter) -> HttpResponse:
+def create_job(
+    request: HttpRequest, instances: Any, selected: selection.Filter, query: dict[str, str]
+) -> HttpResponse:
+    """Creates the job and redirects to it; without one, to the log with this query."""
     try:
-        job = redelivery.plan(queryset_of(instance), wanted=selected, acting_user=request.user)
+        job = redelivery.plan(instances, wanted=selected, acting_user=request.user)
     except NotPossible as reason:
         messages.error(request, str(reason))
-        return redirect_to_log(instance)
+        return redirect_to_log(query)
     return redirect("log:redelivery", job.public_id)
 
 
-def redirect_to_log(instance: Instance) -> HttpResponse:
+def redirect_to_log(query: dict[str, str]) -> HttpResponse:
     response = redirect("log:list")
-    response["Location"] += f"?instance={instance.number}"
+    if query:
+        response["Location"] += f"?{urlencode(query)}"
     return response
 
 
 @require_safe
 @login_required
 def job_list(request: HttpRequest) -> HttpResponse:
-    instance = chosen_instance(request)
+    scope = scope_of(request)
+    instance = scope.instance if scope else None
     found = visible_jobs(request).with_results().order_by("-pk")
     if instance is not None:
         found = found.of_instances(queryset_of(instance))
