@@ -116,19 +116,24 @@ Person = tuple[str, ...]
 class GroupJoined:
     """The account is in a group from now on: it was added, has joined it by a link, or has made it in an app.
 
-    `members` are all participants, each with whether they are an admin; empty if the messenger does not say. With
-    `is_known`, the account was in the group before: a chat that was removed from the list of dialogs stays removed.
+    `members` are all participants, each with whether they are an admin; empty if the messenger does not say. `names`
+    are people's names by any of their ids, as far as they are known. With `is_known`, the account was in the group
+    before: a chat that was removed from the list of dialogs stays removed.
     """
 
     chat_id: str
     name: str = ""
     members: tuple[tuple[Person, bool], ...] = ()
     is_known: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupChanged:
-    """A group was changed by anyone, also by the account. Empty values are unchanged; what is known changes nothing."""
+    """A group was changed by anyone, also by the account. Empty values are unchanged; what is known changes nothing.
+
+    `names` as in GroupJoined.
+    """
 
     chat_id: str
     name: str = ""
@@ -136,6 +141,7 @@ class GroupChanged:
     left: tuple[Person, ...] = ()
     promoted: tuple[Person, ...] = ()  # are admins now
     demoted: tuple[Person, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,10 @@ def instance_tables() -> list[Table]:
             ("chat_id", "name", "is_group", "last_time", "image", "invite_code", "left_at", "pinned_at", "archived",
              "removed_at", "unread", "messenger_chat_id"),
         ),
-        table("participants", Participant, "chat__instance", "chat__chat_id", "member", "is_admin", "joined_at"),
+        table(
+            "participants", Participant,
+            "chat__instance", "chat__chat_id", "member", "is_admin", "name", "joined_at",
+        ),
         table("labels", Label, "instance", "name", "color"),
         table("banned_contacts", BannedContact, "instance", "chat_id", "at"),
         table(

@@ -213,6 +213,7 @@ def record(message: Message) -> Message:
         at=message.time,
         name=message.chat.name,
         author="" if from_me else message.author,
+        author_name=message.sender_name,
     )
     if not from_me and not message.sender_name:
         message.sender_name = address_book_name(message.chat, message.author)

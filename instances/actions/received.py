@@ -186,7 +186,12 @@ def record_group(instance: Instance, event: GroupJoined | GroupChanged) -> None:
     if isinstance(event, GroupJoined):
         members = [(valid_ids(person), is_admin) for person, is_admin in event.members]
         record_joined_group(
-            instance, chat_id=where, name=event.name, members=members, stays_removed=event.is_known
+            instance,
+            chat_id=where,
+            name=event.name,
+            members=members,
+            names=valid_names(event.names),
+            stays_removed=event.is_known,
         )
     else:
         record_group_change(
@@ -197,12 +202,18 @@ def record_group(instance: Instance, event: GroupJoined | GroupChanged) -> None:
             left=[valid_ids(person) for person in event.left],
             promoted=[valid_ids(person) for person in event.promoted],
             demoted=[valid_ids(person) for person in event.demoted],
+            names=valid_names(event.names),
         )
 
 
 def valid_ids(person: Person) -> Person:
     """Returns the person's chat ids in their usual form. Raises BadChatId."""
     return tuple(chat_ids.of_phone(one) for one in person)
+
+
+def valid_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Returns the names by chat ids in their usual form, as they can be stored. Raises BadChatId."""
+    return {chat_ids.of_phone(one): storable_text(name) for one, name in names.items()}
 
 
 def is_outdated(instance: Instance, time: datetime | None) -> bool:

@@ -113,9 +113,12 @@ class MatrixDouble:
             account.events.append((room, event))
             account.changed.notify_all()
 
-    def change_member(self, account: Account, room: str, user: str, membership: str, *, by: str = "") -> None:
+    def change_member(
+        self, account: Account, room: str, user: str, membership: str, *, by: str = "", name: str = ""
+    ) -> None:
         """Have a user join, leave or be banned; the account itself finds the room among those that it has left."""
-        self.change(account, room, "m.room.member", {"membership": membership}, by=by or user, key=user)
+        content = {"membership": membership} | ({"displayname": name} if name else {})
+        self.change(account, room, "m.room.member", content, by=by or user, key=user)
 
     def upload(self, account: Account, content: bytes) -> str:
         """Returns the mxc URI of a file that the account may fetch."""

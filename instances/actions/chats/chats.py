@@ -7,7 +7,7 @@ The actions of this package change the contents of an instance, not its configur
 of its token. They write no audit entries, so they take no `acting_user`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 from unicodedata import category
@@ -49,7 +49,14 @@ def existing_chat(instance: Instance, chat_id: str) -> Chat | None:
 
 
 def chat_for_message(
-    instance: Instance, chat_id: str, *, at: datetime, name: str = "", image: str = "", author: str = ""
+    instance: Instance,
+    chat_id: str,
+    *,
+    at: datetime,
+    name: str = "",
+    image: str = "",
+    author: str = "",
+    author_name: str = "",
 ) -> Chat:
     """Returns the chat of a new message, created or updated, with its hook.
 
@@ -58,7 +65,7 @@ def chat_for_message(
 
     A message puts a removed chat back on the list, and takes an archived chat out of the archive unless
     disableDialogsArchive is on (*ours*). The author of a group's message and the account become its participants, and
-    a message that is older than the group's last one does not rename it.
+    a message that is older than the group's last one does not rename it. `author_name` becomes the participant's name.
     """
     chat = existing_chat(instance, chat_id)
     people = [instance.own_chat_id, author] if author and chat_ids.is_group(chat_id) else []
@@ -73,11 +80,12 @@ def chat_for_message(
             last_time=at,
             unread=1 if author else 0,
         )
-        add_participants(chat, people)
+        add_participants(chat, people, names={author: author_name})
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(chat)))
         return chat
     chat.instance = instance
-    newcomers = room_for(chat, without_participants(chat, people)) if chat.left_at is None else []
+    known = names_of_participants(chat, people)
+    newcomers = [] if chat.left_at else room_for(chat, [one for one in people if one not in known])
     if chat.is_group and chat.name and at < chat.last_time.replace(microsecond=0):
         name = ""
     before = None
@@ -93,8 +101,10 @@ def chat_for_message(
         UPDATE_CHAT, [chat.name, chat.image, chat.last_time, chat.unread, chat.archived, chat.pk]
     )
     if before is not None:
-        add_participants(chat, newcomers)
+        add_participants(chat, newcomers, names={author: author_name})
         emit_chat_update(chat, before)
+    if author in known and known[author] != clean_name(author_name):
+        name_participants(chat, {author: author_name})
     return chat
 
 
@@ -149,10 +159,16 @@ def chats_of_sent_messages(
 def without_participants(chat: Chat, people: Iterable[str]) -> list[str]:
     """Returns those of `people` who are not participants of the group."""
     wanted = list(dict.fromkeys(people))
-    if not wanted:
-        return []
-    known = set(Participant.objects.filter(chat=chat, member__in=wanted).values_list("member", flat=True))
+    known = names_of_participants(chat, wanted)
     return [one for one in wanted if one not in known]
+
+
+def names_of_participants(chat: Chat, people: Collection[str]) -> dict[str, str]:
+    """Returns the names of those of `people` who are participants of the group. One query; none without people."""
+    if not people:
+        return {}
+    found = Participant.objects.filter(chat=chat, member__in=people)
+    return dict(found.values_list("member", "name"))
 
 
 def room_for(chat: Chat, newcomers: list[str]) -> list[str]:
@@ -171,12 +187,28 @@ def clean_name(name: str) -> str:
     return " ".join(printable.split())[:NAME_LENGTH]
 
 
-def add_participants(chat: Chat, people: Iterable[str], *, admins: Iterable[str] = ()) -> None:
+def add_participants(
+    chat: Chat, people: Iterable[str], *, admins: Iterable[str] = (), names: Mapping[str, str] | None = None
+) -> None:
     """Add `people`, who are not in the group yet, as participants."""
-    admin_ids = set(admins)
+    admin_ids, names = set(admins), names or {}
     Participant.objects.bulk_create(
-        Participant(chat=chat, member=one, is_admin=one in admin_ids) for one in dict.fromkeys(people)
+        Participant(chat=chat, member=one, is_admin=one in admin_ids, name=clean_name(names.get(one, "")))
+        for one in dict.fromkeys(people)
     )
+
+
+def name_participants(chat: Chat, names: Mapping[str, str]) -> None:
+    """Name participants of a group, whose names are not part of hooks. One query for names, and one if any is new."""
+    wanted = {one: cleaned for one, name in names.items() if (cleaned := clean_name(name))}
+    if not wanted:
+        return
+    participants = Participant.objects.filter(chat=chat, member__in=wanted)
+    renamed = [one for one in participants.only("member", "name") if one.name != wanted[one.member]]
+    for one in renamed:
+        one.name = wanted[one.member]
+    if renamed:
+        Participant.objects.bulk_update(renamed, ["name"], batch_size=200)
 
 
 def emit_chat_update(chat: Chat, before: dict[str, Any]) -> None:

@@ -20,11 +20,13 @@ from instances.actions.chats.chats import (
     clean_name,
     emit_chat_update,
     find_chat,
+    name_participants,
     without_participants,
 )
 from instances.models import Chat, Instance, Participant, new_invite_code
 from instances.received_events import Person
 
+NO_NAMES: Mapping[str, str] = {}
 GROUP_LIMIT = 256  # participants besides the account
 NAME_LIMIT = 100  # characters; *ours*
 
@@ -237,9 +239,10 @@ def record_joined_group(
     name: str = "",
     image: str = "",
     members: Iterable[tuple[Person, bool]] = (),
+    names: Mapping[str, str] = NO_NAMES,
     stays_removed: bool = False,
 ) -> Chat:
-    """Record that the account is in a group, with all its members and whether each is an admin.
+    """Record that the account is in a group, with all its members and whether each is an admin, and people's names.
 
     A chat that was removed from the list of dialogs is put back, unless `stays_removed`.
 
@@ -257,11 +260,15 @@ def record_joined_group(
     group.left_at, group.removed_at = None, group.removed_at if stays_removed else None
     group.save(update_fields=["name", "image", "left_at", "removed_at"])
     known = dict(payloads.members_of(group))
-    people = {recorded_id(person, known): is_admin for person, is_admin in members}
+    persons = [(person, is_admin) for person, is_admin in members]
+    people = {recorded_id(person, known): is_admin for person, is_admin in persons}
+    shown = names_of([person for person, _ in persons], names)
     if people:
-        change_participants(group, known, limited(people | {own: people.get(own, False)}, known, own))
+        wanted = limited(people | {own: people.get(own, False)}, known, own)
+        change_participants(group, known, wanted, names=shown)
     elif own not in known:
         add_participants(group, [own])
+    name_participants(group, shown)
     if before is None:
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(group)))
     else:
@@ -279,6 +286,7 @@ def record_group_change(
     left: Iterable[Person] = (),
     promoted: Iterable[Person] = (),
     demoted: Iterable[Person] = (),
+    names: Mapping[str, str] = NO_NAMES,
 ) -> None:
     """Record what the messenger reports of a group, with one hook; "" is an unchanged name.
 
@@ -303,8 +311,21 @@ def record_group_change(
         group.left_at = group.left_at or timezone.now() if own in person else group.left_at
     group.name = clean_name(name) or group.name
     group.save(update_fields=["name", "left_at"])
-    change_participants(group, known, limited(people, known, own))
+    shown = names_of([*joined, *promoted, *demoted], names)
+    change_participants(group, known, limited(people, known, own), names=shown)
+    name_participants(group, shown)
     emit_chat_update(group, before)
+
+
+def names_of(people: Iterable[Person], names: Mapping[str, str]) -> dict[str, str]:
+    """Returns the names of people by each of their ids."""
+    return dict(names) | {
+        one: name for person in people if (name := name_of(person, names)) for one in person
+    }
+
+
+def name_of(person: Person, names: Mapping[str, str]) -> str:
+    return next((name for one in person if (name := names.get(one, ""))), "")
 
 
 def limited(people: Mapping[str, bool], known: Mapping[str, bool], own: str) -> dict[str, bool]:
@@ -321,15 +342,20 @@ def recorded_id(person: Person, known: Mapping[str, bool]) -> str:
     return next((one for one in person if one in known), person[0])
 
 
-def change_participants(group: Chat, known: Mapping[str, bool], wanted: Mapping[str, bool]) -> None:
-    """Change the participants from those that are `known`; both with whether each is an admin."""
+def change_participants(
+    group: Chat, known: Mapping[str, bool], wanted: Mapping[str, bool], *, names: Mapping[str, str]
+) -> None:
+    """Change the participants from those that are `known`; both with whether each is an admin.
+
+    `names` are those of new ones.
+    """
     participants = Participant.objects.filter(chat=group)
     participants.filter(member__in=[one for one in known if one not in wanted]).delete()
     for is_admin in (True, False):
         changed = [one for one in known if known[one] != is_admin and wanted.get(one) == is_admin]
         participants.filter(member__in=changed).update(is_admin=is_admin)
     new = [one for one in wanted if one not in known]
-    add_participants(group, new, admins=[one for one in new if wanted[one]])
+    add_participants(group, new, admins=[one for one in new if wanted[one]], names=names)
 
 
 def invite_link_of(group: Chat) -> str | None:

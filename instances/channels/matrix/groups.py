@@ -34,6 +34,7 @@ def group_of(chat_id: str, state: Iterable[Json], *, is_known: bool) -> GroupJoi
         name_of(by_key.get((NAME, "")), by_key.get((ALIAS, ""))),
         tuple((person, is_admin) for person, is_admin in people if person),
         is_known=is_known,
+        names=names_in({user: text_in(by_key[MEMBER, user], "displayname") for user in joined}),
     )
 
 
@@ -100,13 +101,23 @@ def needs_whole_state(event: Json) -> bool:
     return event.get("type") in OF_WHOLE_STATE or (event.get("type") == NAME and not new_name_in(event))
 
 
-def changes_of(chat_id: str, members: Mapping[str, bool]) -> list[GroupChanged]:
-    """Returns the change of these users, each with whether they are in the room now; none without users."""
+def changes_of(chat_id: str, members: Mapping[str, bool], names: Mapping[str, str]) -> list[GroupChanged]:
+    """Returns the change of these users, each with whether they are in the room now; none without users.
+
+    `names` are display names by user.
+    """
     found = [(person, is_in) for user, is_in in members.items() if (person := person_of(user))]
     if not found:
         return []
     joined = tuple(person for person, is_in in found if is_in)
-    return [GroupChanged(chat_id, joined=joined, left=tuple(person for person, is_in in found if not is_in))]
+    left = tuple(person for person, is_in in found if not is_in)
+    shown = names_in({user: names.get(user, "") for user, is_in in members.items() if is_in})
+    return [GroupChanged(chat_id, joined=joined, left=left, names=shown)]
+
+
+def names_in(names: Mapping[str, str]) -> dict[str, str]:
+    """Returns the display names of users by their chat ids, without those who have none."""
+    return {person[0]: name for user, name in names.items() if name and (person := person_of(user))}
 
 
 def person_of(user: str) -> Person:

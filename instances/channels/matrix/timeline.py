@@ -89,7 +89,7 @@ class Room:
         return found + self.changes(members)
 
     def changes(self, members: Mapping[str, bool]) -> list[ReceivedEvent]:
-        return [*groups.changes_of(self.chat_id, members)] if members else []
+        return [*groups.changes_of(self.chat_id, members, self.names)] if members else []
 
     def read_one(self, event: Json) -> ReceivedEvent | None:
         """Returns what the event means; None if it is of no interest, or the echo of what was sent through the API."""

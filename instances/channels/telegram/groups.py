@@ -29,10 +29,10 @@ def read_service(message: Object, bot: str) -> list[ReceivedEvent]:
     where, title = api.chat_id(chat["id"], is_group=True), title_of(chat)
     if not message.keys().isdisjoint(CREATED):
         return [GroupJoined(where, title)]
-    if people := people_in(message.get("new_chat_members") or ()):
+    if people := people_in(newcomers := message.get("new_chat_members") or ()):
         others = tuple(person for person in people if person != own)
         joined = [GroupJoined(where, title)] if own in people else []
-        return [*joined, GroupChanged(where, title, joined=others)]
+        return [*joined, GroupChanged(where, title, joined=others, names=names_in(newcomers))]
     if gone := message.get("left_chat_member"):
         return [GroupChanged(where, title, left=people_in([gone]))]
     if renamed := message.get("new_chat_title"):
@@ -51,7 +51,8 @@ def read_membership(update: Object, bot: str) -> list[ReceivedEvent]:
     if not is_in(new):
         return [GroupChanged(where, title, left=people)]
     admins, others = (people, ()) if new.get("status") in ADMINS else ((), people)
-    changed = GroupChanged(where, title, joined=people, promoted=admins, demoted=others)
+    names = names_in([new["user"]])
+    changed = GroupChanged(where, title, joined=people, promoted=admins, demoted=others, names=names)
     return [GroupJoined(where, title), changed] if is_own and not is_in(old) else [changed]
 
 
@@ -63,6 +64,17 @@ def is_in(member: Object) -> bool:
 
 def people_in(users: Iterable[Object]) -> tuple[Person, ...]:
     return tuple((api.chat_id(user["id"], is_group=False),) for user in users)
+
+
+def names_in(users: Iterable[Object]) -> dict[str, str]:
+    """Returns the names of users by their chat ids."""
+    return {api.chat_id(user["id"], is_group=False): name for user in users if (name := name_of(user))}
+
+
+def name_of(author: Object) -> str:
+    """Returns the name of a user, or of a chat that writes as itself."""
+    names = [author.get("title"), author.get("first_name"), author.get("last_name")]
+    return " ".join(str(name) for name in names if name) or str(author.get("username", ""))
 
 
 def title_of(chat: Object) -> str:

@@ -115,7 +115,7 @@ def received(
     return MessageReceived(
         key=api.message_key(bot, chat["id"], number),
         sender=api.chat_id(author["id"], is_group=False),
-        sender_name=name_of(author),
+        sender_name=groups.name_of(author),
         chat_id=api.chat_id(chat["id"], is_group=True) if is_group else None,
         chat_name=groups.title_of(chat),
         forwarded=1 if message.get("forward_origin") else 0,
@@ -123,11 +123,6 @@ def received(
         time=datetime.fromtimestamp(sent_at, UTC) if sent_at else None,
         **content,
     )
-
-
-def name_of(author: dict[str, Any]) -> str:
-    names = [author.get("title"), author.get("first_name"), author.get("last_name")]
-    return " ".join(str(name) for name in names if name) or str(author.get("username", ""))
 
 
 def content_of(message: dict[str, Any]) -> dict[str, Any]:

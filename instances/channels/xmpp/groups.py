@@ -60,18 +60,23 @@ class Group:
     def report(self, own: str) -> GroupJoined:
         """Returns the whole group. `own` is the account's JID."""
         members: dict[str, bool] = {}
-        for jid, is_admin in [*self.occupant_jids(own), *self.affiliated.items()]:
+        names: dict[str, str] = {}
+        absent = [(jid, "", is_admin) for jid, is_admin in self.affiliated.items()]
+        for jid, nick, is_admin in [*self.present(own), *absent]:
             with contextlib.suppress(chat_ids.BadChatId):
                 chat_id = jids.person_chat_id(jid)
                 members[chat_id] = members.get(chat_id, False) or is_admin
+                if nick:
+                    names[chat_id] = nick
         people = tuple(((chat_id,), is_admin) for chat_id, is_admin in members.items())
-        return GroupJoined(jids.room_chat_id(self.room.jid), self.name, people, is_known=self.is_known)
+        where = jids.room_chat_id(self.room.jid)
+        return GroupJoined(where, self.name, people, is_known=self.is_known, names=names)
 
-    def occupant_jids(self, own: str) -> list[tuple[str, bool]]:
+    def present(self, own: str) -> list[tuple[str, str, bool]]:
         """Returns those in the room by their bare JIDs, or as occupants of the room if these are not known."""
         room, people = self.room, self.room.people
         return [
-            (own if nick == room.nick else people.get(nick) or f"{room.jid}/{nick}", is_admin)
+            (own if nick == room.nick else people.get(nick) or f"{room.jid}/{nick}", nick, is_admin)
             for nick, is_admin in self.occupants.items()
         ]
 

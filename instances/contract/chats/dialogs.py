@@ -66,10 +66,10 @@ def dialog_dicts(instance: Instance, chats: Sequence[Chat]) -> list[dict[str, An
 
     Hooks do not have these two. One query for the labels; with groups one for the members and one for their names.
     """
-    members = members_by_group(chat.pk for chat in chats if chat.is_group)
+    members, given_names = members_by_group(chat.pk for chat in chats if chat.is_group)
     labels = labels_by_chat(chat.pk for chat in chats)
     people = {member for group in members.values() for member, _ in group}
-    names = names_of(instance, people)
+    names = given_names | {one: name for one, name in names_of(instance, people).items() if name}
     found = []
     for chat in chats:
         data = chat_dict(chat, members[chat.pk])
@@ -84,15 +84,25 @@ def dialog_dicts(instance: Instance, chats: Sequence[Chat]) -> list[dict[str, An
     return found
 
 
-def members_by_group(groups: Iterable[int]) -> defaultdict[int, list[tuple[str, bool]]]:
-    """The members of each group by its key, as payloads.members_of returns them. One query; none without groups."""
+def members_by_group(
+    groups: Iterable[int],
+) -> tuple[defaultdict[int, list[tuple[str, bool]]], dict[str, str]]:
+    """The members of each group by its key, as payloads.members_of returns them, and the names that people have there.
+
+    One query; none without groups. Who is in several groups has the name of the one that they have joined last.
+    """
     members: defaultdict[int, list[tuple[str, bool]]] = defaultdict(list)
+    names: dict[str, str] = {}
     keys = list(groups)
     if keys:
         rows = Participant.objects.filter(chat__in=keys).order_by("id")
-        for chat, member, is_admin in rows.values_list("chat_id", "member", "is_admin").iterator():
+        for chat, member, is_admin, name in rows.values_list(
+            "chat_id", "member", "is_admin", "name"
+        ).iterator():
             members[chat].append((member, is_admin))
-    return members
+            if name:
+                names[member] = name
+    return members, names
 
 
 def labels_by_chat(chats: Iterable[int]) -> defaultdict[int, list[str]]:

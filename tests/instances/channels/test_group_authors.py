@@ -1,4 +1,4 @@
-"""Who wrote in a group: the hook names the person as author, and the group as chat, in each channel."""
+"""Who wrote in a group: the hook has the person as author, and the group as chat; the group shows their names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from instances.models import Instance
 from tests.doubles.matrix import SERVER
 from tests.doubles.telegram import User
 from tests.factories import InstanceFactory
+from tests.instances.channels.group_chats import shown_names
 from tests.instances.channels.matrix.messenger import MatrixMessenger, said
 from tests.instances.channels.telegram.messenger import GROUP, TelegramMessenger
 from tests.instances.channels.waha.messenger import WahaMessenger
@@ -74,7 +75,7 @@ def test_the_hook_names_who_wrote_in_the_group(
 ) -> None:
     for name, value in getattr(messenger, "settings", {}).items():
         setattr(settings, name, value)
-    instance: Instance = InstanceFactory(channel=channel, url="https://example.com/hook")
+    instance: Instance = InstanceFactory(channel=channel, url="https://example.com/hook", token="secret")
     messenger.link(instance)
     chat_id, authors = write(instance, messenger)
     bodies = (
@@ -83,6 +84,8 @@ def test_the_hook_names_who_wrote_in_the_group(
         .values_list("body", flat=True)
     )
     messages = [json.loads(bytes(body))["messages"][0] for body in bodies]
+    names = shown_names(instance, chat_id)
+    assert {name: names[author] for name, author in authors.items()} == {name: name for name in authors}
     for message, (name, author) in zip(messages, authors.items(), strict=True):
         assert (message["body"], message["senderName"]) == (f"I am {name}", name)
         assert (message["chatId"], message["author"]) == (chat_id, author)

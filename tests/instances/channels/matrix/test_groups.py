@@ -18,7 +18,7 @@ from instances.models import Chat, Instance
 from instances.received_events import GroupChanged, GroupJoined, MessageReceived
 from tests.doubles.matrix import SERVER, TIMELINE, Account, MatrixDouble
 from tests.factories import InstanceFactory
-from tests.instances.channels.group_chats import people, updates
+from tests.instances.channels.group_chats import people, shown_names, updates
 from tests.instances.channels.matrix.messenger import MatrixMessenger, said
 from tests.instances.channels.matrix.test_account import Scripted
 
@@ -58,8 +58,8 @@ def account(instance: Instance) -> Account:
 @pytest.fixture
 def room(double: MatrixDouble, instance: Instance, account: Account) -> str:
     """A room of Ann, who is its admin, Ben and the account."""
-    for user in (ANN, BEN, account.user):
-        double.change_member(account, ROOM, user, "join")
+    for user, name in ((ANN, "Ann"), (BEN, ""), (account.user, "Shop bot")):
+        double.change_member(account, ROOM, user, "join", name=name)
     double.change(account, ROOM, "m.room.power_levels", {"users": {ANN: 100, EVE: 100, BEN: 50}}, by=ANN)
     double.change(account, ROOM, "m.room.name", {"name": "Trip"}, by=ANN)
     MESSENGER.deliver(instance)
@@ -92,6 +92,19 @@ def test_people_come_and_go(double: MatrixDouble, instance: Instance, account: A
         MESSENGER.deliver(instance)
         assert people(CHAT) == expected
     assert len(updates(instance)) == 4
+
+
+def test_people_have_their_display_names(
+    double: MatrixDouble, instance: Instance, account: Account, room: str
+) -> None:
+    """The account's own name is that of the instance."""
+    others = {chat_id(ANN): "Ann", chat_id(BEN): BEN}
+    for user, name in ((EVE, "Eve"), (EVE, "Eve\x00  Smith")):
+        double.change_member(account, room, user, "join", name=name)
+        MESSENGER.deliver(instance)
+    shown = shown_names(instance, CHAT)
+    assert shown.pop(chat_id(account.user)) == str(instance)
+    assert shown == {**others, chat_id(EVE): "Eve\N{REPLACEMENT CHARACTER} Smith"}
 
 
 def test_the_account_is_removed_and_comes_back(

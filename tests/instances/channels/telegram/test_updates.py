@@ -140,12 +140,12 @@ def test_a_migrated_group_and_messages_about_a_group(double: Telegram, bot: Bot)
     new = double.migrate(bot, ANN, group)
     double.write(bot, ANN, chat=new, new_chat_title="Trip")
     double.write(bot, ANN, chat=new, new_chat_members=[ANN.to_json()])
-    where, member = f"telegram:{new.id}@g.us", (f"telegram:{bot.user.id}@c.us",)
+    where, own = f"telegram:{new.id}@g.us", f"telegram:{bot.user.id}@c.us"
     assert read(bot) == [
-        GroupChanged(where, "Holidays", joined=(member,), demoted=(member,)),
+        GroupChanged(where, "Holidays", joined=((own,),), demoted=((own,),), names={own: "Shop"}),
         ChatMoved("telegram:-400@g.us", str(new.id)),
         GroupChanged(where, "Trip"),
-        GroupChanged(where, "Holidays", joined=(("telegram:100@c.us",),)),
+        GroupChanged(where, "Holidays", joined=(("telegram:100@c.us",),), names={"telegram:100@c.us": "Ann"}),
     ]
 
 

@@ -20,7 +20,7 @@ from instances.channels.xmpp.xml import parse
 from instances.models import Chat, Instance
 from instances.received_events import GroupChanged, GroupJoined
 from tests.factories import InstanceFactory
-from tests.instances.channels.group_chats import people, updates
+from tests.instances.channels.group_chats import people, shown_names, updates
 from tests.instances.channels.xmpp.messenger import MESSENGER
 from tests.servers.xmpp_client import Client
 
@@ -32,7 +32,7 @@ OWN, ROOM, FOREIGN = "bot@example.org", "trip@rooms.example.org", "trip@evil.exa
 
 @pytest.fixture
 def instance() -> Instance:
-    found: Instance = InstanceFactory(channel="xmpp", url="https://example.com/hook")
+    found: Instance = InstanceFactory(channel="xmpp", url="https://example.com/hook", token="secret")
     MESSENGER.link(found)
     found.refresh_from_db()
     change_settings(found, changes={"chatUpdateOn": True})
@@ -79,6 +79,7 @@ def test_a_room_is_a_group_with_its_name_its_people_and_its_admins(
 
     ben.join(room, "Ben")
     expect(own=False, ann=True, ben=False)
+    assert shown_names(instance, group)[chat_id(ben.jid)] == "Ben"
     ann.set_affiliation(room, ben.jid, "admin")
     expect(own=False, ann=True, ben=True)
     ben.leave(room, "Ben")
@@ -155,7 +156,8 @@ async def settle() -> None:
 
 def members(*people: tuple[str, bool], room: str = ROOM, is_known: bool = True) -> GroupJoined:
     found = tuple(((f"xmpp:{jid}@c.us",), is_admin) for jid, is_admin in people)
-    return GroupJoined(f"xmpp:{room}@g.us", "Trip", found, is_known=is_known)
+    names = {f"xmpp:{jid}@c.us": "bot" if jid == OWN else "Ann" for jid, _ in people}
+    return GroupJoined(f"xmpp:{room}@g.us", "Trip", found, is_known=is_known, names=names)
 
 
 def test_a_room_of_another_server_cannot_say_who_people_are() -> None:
