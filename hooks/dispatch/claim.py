@@ -27,6 +27,7 @@ from chatapi.encryption.fields import EncryptedTextField
 from hooks import worker_slots
 from hooks.dispatch.attempts import BY_CURSOR, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
+from hooks.dispatch.lane_places import Places, is_at_sql
 from hooks.dispatch.retry_windows import ALL, OVERLAP, RetryWindows
 from hooks.dispatch.strict_order import find_turns
 from hooks.models import Endpoint, State, Trigger
@@ -44,15 +45,25 @@ MIN_LEASE_LEFT = settings.HOOKS_DEADLINE_MS / 1000 + 2  # s; no attempt starts w
 
 log = logging.getLogger(__name__)
 
+OF_LOCKED_LANE = f"""
+    mine.endpoint_id, e.parallel, e.strict, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8,
+    mine.cursor, (SELECT last_value FROM hooks_hook_id_seq), ({destination.endpoint_url_sql()}) <> '',
+    extract(epoch FROM statement_timestamp())::float8, mine.ctid::text"""
 # The locks are held until the hooks are claimed, so that no hook is skipped or cancelled while it is claimed.
 LOCK_LANES = f"""
-SELECT mine.endpoint_id, e.parallel, e.strict, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8,
-    mine.cursor, (SELECT last_value FROM hooks_hook_id_seq), ({destination.endpoint_url_sql()}) <> '',
-    extract(epoch FROM statement_timestamp())::float8
+SELECT {OF_LOCKED_LANE}
 FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND {destination.is_open_sql()}
 WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
     AND (mine.owner = %(me)s OR mine.owner IS NULL)
 ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
+"""
+# The same for lanes whose places are known. Their order is that of the places; no lock is waited for.
+LOCK_LANES_AT_PLACES = f"""
+SELECT {OF_LOCKED_LANE}
+FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id + 0 AND {destination.is_open_sql()}
+WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id + 0 = ANY(%(lanes)s) AND {is_at_sql("mine", "%(places)s")}
+    AND (mine.owner = %(me)s OR mine.owner IS NULL)
+FOR UPDATE OF mine SKIP LOCKED
 """
 # For each lane: how many first attempts, how many retries, and how many of both. If that is fewer than their sum, they
 # are claimed alternately: neither starves the other. %(max_retries)s limits the retries of all lanes together to what
@@ -64,6 +75,8 @@ ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 # statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
 # A hook without a URL (it was removed, or a verification ended) waits until there is one. The cursor must not pass it:
 # while the endpoint has no URL, the hooks with a URL of their own are claimed in their rows.
+# The rows of lanes are locked, so their places (lane_places.py) do not change before this statement. It returns only
+# hooks of lanes that it has changed.
 CLAIM_HOOKS = f"""
 WITH due AS MATERIALIZED (
     SELECT due.*, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place,
@@ -105,7 +118,8 @@ WITH due AS MATERIALIZED (
     UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interval(secs => %(lease)s),
         cursor = GREATEST(l.cursor, claimed.cursor)
     FROM (SELECT endpoint_id, max(id) FILTER (WHERE by_cursor) AS cursor FROM due GROUP BY endpoint_id) claimed
-    WHERE l.endpoint_id = claimed.endpoint_id AND l.endpoint_id = ANY(%(lanes)s)
+    WHERE l.endpoint_id + 0 = claimed.endpoint_id AND {is_at_sql("l", "%(places)s")}
+    RETURNING l.endpoint_id, l.ctid::text AS place
 ), in_rows AS (
     UPDATE hooks_hook h SET
         state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
@@ -121,10 +135,10 @@ WITH due AS MATERIALIZED (
 )
 SELECT d.id, d.public_id::text, d.endpoint_id, d.body, {BY_CURSOR}, 0, d.attempts_allowed, 'event', d.simulated,
     {destination.hook_url_sql("d.of_endpoint", hook="d")}, d.secret, d.parallel, d.strict, NULL,
-    d.instance_id
-FROM due d WHERE d.by_cursor
+    d.instance_id, owned.place
+FROM due d JOIN owned ON owned.endpoint_id = d.endpoint_id WHERE d.by_cursor
 UNION ALL
-SELECT * FROM in_rows
+SELECT in_rows.*, owned.place FROM in_rows JOIN owned ON owned.endpoint_id = in_rows.endpoint_id
 """
 # A hook returned to the queue keeps its place: a first attempt by its id, a retry as due now. A first attempt behind
 # its lane's cursor, which the owner would not claim again, continues as a retry.
@@ -243,6 +257,7 @@ class Share(NamedTuple):
     head: int | None = None  # of a strict lane: the id of the retry to claim, instead of any first attempt
     after: float = ALL  # retries that became due after this time are searched
     has_url: bool = True
+    place: str = ""  # of the lane's row
 
 
 def claim_hooks(
@@ -251,6 +266,7 @@ def claim_hooks(
     wanted: Mapping[int, int],
     catch_up: CatchUp | None = None,
     windows: RetryWindows | None = None,
+    places: Places | None = None,
     *,
     wanted_retries: Mapping[int, int] | None = None,
     max_retries: int = NO_RETRY_LIMIT,
@@ -260,18 +276,22 @@ def claim_hooks(
     At most `wanted[lane]` first attempts and `wanted_retries[lane]` retries (the same numbers if None) of an ordered
     lane, where they are sent beside each other; of a parallel lane the greater number of both kinds together.
     `catch_up` grants fewer for a lane that was resumed a moment ago, `windows` bounds the search for retries. At most
-    `max_retries` of all hooks are retries. Hooks without a URL are not claimed. Two queries, and a third one if there
-    are strict lanes.
+    `max_retries` of all hooks are retries. Hooks without a URL are not claimed. Two queries; a third one if there are
+    strict lanes, and one more if some of the lanes are not found at their `places`.
     """
     began = time.monotonic()
+    if places is None:
+        places = {}
     if wanted_retries is None:
         wanted_retries = wanted
     lanes = list(dict.fromkeys([*wanted, *wanted_retries]))
     shares: dict[int, Share] = {}
     with session.transaction():
-        free = session.execute(LOCK_LANES, {"me": me, "lanes": lanes}).fetchall()
-        turns = find_turns(session, {row[0]: max(wanted.get(row[0], 0), 1) for row in free if row[2]})
-        for lane, parallel, strict, since_resume, cursor, _, has_url, at in free:
+        free = lock_lanes(session, me, lanes, places)
+        turns = find_turns(
+            session, {row[0]: (max(wanted.get(row[0], 0), 1), row[4]) for row in free if row[2]}
+        )
+        for lane, parallel, strict, since_resume, cursor, _, has_url, at, place in free:
             firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
             head = None
             if strict:
@@ -283,7 +303,7 @@ def claim_hooks(
             if both_kinds:
                 after = ALL if windows is None else windows.begin(lane, began, at)
                 shares[lane] = Share(
-                    firsts, retries, both_kinds, parallel, cursor, head, after=after, has_url=has_url
+                    firsts, retries, both_kinds, parallel, cursor, head, after, has_url, place
                 )
         rows = session.execute(
             CLAIM_HOOKS,
@@ -295,6 +315,7 @@ def claim_hooks(
                 "retries": [share.retries for share in shares.values()],
                 "both": [share.both_kinds for share in shares.values()],
                 "cursors": [share.cursor for share in shares.values()],
+                "places": [share.place for share in shares.values()],
                 "from": min((share.cursor for share in shares.values()), default=0),
                 "to": partitions.end_of_next_day(free[0][5]) if free else 0,
                 "heads": [share.head for share in shares.values()],
@@ -302,6 +323,7 @@ def claim_hooks(
                 "max_retries": max_retries,
             },
         ).fetchall()
+    places.update({row[2]: row[15] for row in rows})
     shared: dict[str, str] = {}  # each row has its own copy of its lane's URL: keep one
     hooks = [
         ClaimedHook(
@@ -331,6 +353,24 @@ def claim_hooks(
         if free:
             note_windows(windows, claim, shares, (began, free[0][7]), max_retries)
     return claim
+
+
+def lock_lanes(
+    session: psycopg.Connection[Any], me: int, lanes: Sequence[int], places: Places
+) -> list[tuple[Any, ...]]:
+    """Lock those of these lanes that may be claimed; returns them. Forgets places that are wrong."""
+    locked: list[tuple[Any, ...]] = []
+    known = [lane for lane in lanes if lane in places]
+    if known:
+        parameters = {"me": me, "lanes": known, "places": [places[lane] for lane in known]}
+        locked = session.execute(LOCK_LANES_AT_PLACES, parameters).fetchall()
+    found = {row[0] for row in locked}
+    missing = [lane for lane in lanes if lane not in found]
+    if missing:
+        for lane in missing:
+            places.pop(lane, None)
+        locked += session.execute(LOCK_LANES, {"me": me, "lanes": missing}).fetchall()
+    return locked
 
 
 @lru_cache(maxsize=SECRETS_CACHED)

@@ -80,4 +80,5 @@ def columns(results: Sequence[AttemptResult]) -> list[str]:
         array(result.response.status for result in results),
         text_array(short_host(result.hook.url) for result in results),
         array(result.response.total_ms for result in results),
+        array(result.hook.endpoint_id for result in results),
     ]

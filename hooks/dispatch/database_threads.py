@@ -12,6 +12,7 @@ from hooks import metrics, tracing, worker_slots
 from hooks.dispatch import claim, journal, log_lines
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
+from hooks.dispatch.lane_places import Places
 from hooks.dispatch.record import record_attempts
 from hooks.dispatch.retry_windows import OVERLAP, RetryWindows
 from hooks.dispatch.threads import DatabaseThread, SweepingThread
@@ -26,10 +27,16 @@ class Recorder(DatabaseThread):
     """Writes results."""
 
     def __init__(
-        self, owner: int, wakeup: WakeupPipe, counts: Counts, results_journal: journal.Journal
+        self,
+        owner: int,
+        places: Places,
+        wakeup: WakeupPipe,
+        counts: Counts,
+        results_journal: journal.Journal,
     ) -> None:
         super().__init__("recorder", wakeup)
         self.owner = owner  # the dispatcher that has claimed the hooks
+        self.places = places  # the claimer's
         self.counts = counts
         self.journal = results_journal
         self.recorded: deque[list[AttemptResult]] = deque()
@@ -55,7 +62,7 @@ class Recorder(DatabaseThread):
 
         def job() -> None:
             began = time.perf_counter()
-            counted = record_attempts(self.session, results, owner=self.owner)
+            counted = record_attempts(self.session, results, owner=self.owner, places=self.places)
             self.results_written += len(results)
             self.journal.clear(segment)
             self.recorded.append(results)
@@ -78,6 +85,7 @@ class Claimer(DatabaseThread):
         self.claims: deque[tuple[int, claim.Claim]] = deque()
         self.catch_up = CatchUp()
         self.retry_windows = RetryWindows()
+        self.places: Places = {}
         self.due_lanes: deque[int] = deque()  # with a due retry
         self.retries_found_at: float | None = None  # by time.monotonic(): they are due since then
         self.next_retry: float | None = None  # by time.monotonic()
@@ -107,6 +115,7 @@ class Claimer(DatabaseThread):
                 wanted,
                 self.catch_up,
                 self.retry_windows,
+                self.places,
                 wanted_retries=wanted_retries,
                 max_retries=max_retries,
             )
@@ -135,6 +144,8 @@ class Claimer(DatabaseThread):
         def job() -> None:
             claim.release_lanes(self.worker_slot.session, self.worker_slot.id, lanes)
             self.retry_windows.forget(lanes)
+            for lane in lanes or ():
+                self.places.pop(lane, None)
 
         self.submit(job)
 

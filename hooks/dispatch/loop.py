@@ -63,7 +63,7 @@ class Dispatcher:
         counts = Counts()
         self.claimer = Claimer(worker_slot, self.wakeup, counts)
         self.journal = Journal(worker_slot.id)
-        self.recorder = Recorder(worker_slot.id, self.wakeup, counts, self.journal)
+        self.recorder = Recorder(worker_slot.id, self.claimer.places, self.wakeup, counts, self.journal)
         self.sweeper = Sweeper(worker_slot.id, self.wakeup, counts)
         self.listener = Listener(CHANNEL, self.wakeup)
         self.listening: int | None = None  # the listener's session in the epoll

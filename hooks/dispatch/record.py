@@ -14,23 +14,33 @@ from psycopg.pq import TransactionStatus
 from hooks import metrics
 from hooks.dispatch import copy_text
 from hooks.dispatch.attempts import BY_CURSOR, AttemptResult
+from hooks.dispatch.lane_places import Places, is_at_sql
 from hooks.log import statistics
 from hooks.models import Outcome
 from hooks.sql import lane_queries
 from hooks.urls import destination
 
+# A first attempt is recorded if its lane still has the owner that has claimed it. A lane that is not at its place
+# (lane_places.py) is looked up by its key.
 UPDATE_HOOKS = f"""
+WITH lane AS MATERIALIZED (
+    SELECT l.endpoint_id, l.cursor FROM hooks_lane l WHERE {is_at_sql("l", "%s")} AND l.owner = %s
+)
 UPDATE hooks_hook h SET
     state = u.state, attempts_made = u.made, next_attempt_at = u.next_at, finished_at = u.finished_at,
     trigger = 'retry', lease_until = NULL,
     last_outcome = u.outcome, last_status = u.status, last_host = u.host, last_ms = u.ms
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[], %s::timestamptz[],
-            %s::text[], %s::smallint[], %s::text[], %s::float8[])
-    AS u (id, claim, state, made, next_at, finished_at, outcome, status, host, ms)
+            %s::text[], %s::smallint[], %s::text[], %s::float8[], %s::bigint[])
+    AS u (id, claim, state, made, next_at, finished_at, outcome, status, host, ms, endpoint_id)
+LEFT JOIN lane ON lane.endpoint_id = u.endpoint_id
 WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND h.id BETWEEN %s AND %s AND CASE
     WHEN u.claim > {BY_CURSOR} THEN h.claim = u.claim AND {lane_queries.STATE_OF_FOUND} = 'sending'
-    ELSE {lane_queries.STATE_OF_FOUND} = 'queued' AND EXISTS (
-        SELECT 1 FROM hooks_lane l WHERE l.endpoint_id = h.endpoint_id AND l.owner = %s AND l.cursor >= h.id) END
+    WHEN {lane_queries.STATE_OF_FOUND} <> 'queued' THEN false
+    WHEN lane.cursor IS NOT NULL THEN lane.cursor >= h.id
+    ELSE EXISTS (
+        SELECT 1 FROM hooks_lane l WHERE l.endpoint_id = h.endpoint_id AND l.owner = %s AND l.cursor >= h.id
+    ) END
 RETURNING h.id
 """
 COLUMNS = (
@@ -59,17 +69,21 @@ UPDATE hooks_endpoint e SET failing_since = changed.since FROM changed WHERE e.i
 
 
 def record_attempts(
-    session: psycopg.Connection[Any], results: Sequence[AttemptResult], *, owner: int | None = None
+    session: psycopg.Connection[Any],
+    results: Sequence[AttemptResult],
+    *,
+    owner: int | None = None,
+    places: Places | None = None,
 ) -> Counter[metrics.Series]:
     """Write the attempts and change their hooks; returns the counts for hooks/metrics.py.
 
-    `owner` is the dispatcher that has claimed first attempts by their lanes' cursors. A hook that was claimed again or
-    cancelled meanwhile keeps its state: its lane's owner, its claim number or its state no longer matches. Its attempt
-    was made and is written, once.
+    `owner` is the dispatcher that has claimed first attempts by their lanes' cursors, `places` where it knows lanes to
+    be. A hook that was claimed again or cancelled meanwhile keeps its state: its lane's owner, its claim number or its
+    state no longer matches. Its attempt was made and is written, once.
     """
     commits = session.info.transaction_status == TransactionStatus.IDLE  # not in a transaction of the caller
     with session.transaction(), session.cursor() as cursor:
-        cursor.execute(UPDATE_HOOKS, parameters(results, owner))
+        cursor.execute(UPDATE_HOOKS, parameters(results, owner, places or {}))
         updated = {row[0] for row in cursor.fetchall()}
         late = [
             result
@@ -97,11 +111,15 @@ def record_attempts(
     return counted
 
 
-def parameters(results: Sequence[AttemptResult], owner: int | None) -> list[str | int | None]:
-    """Returns the parameters of UPDATE_HOOKS: its columns, the ids again and their bounds, and the owner."""
+def parameters(
+    results: Sequence[AttemptResult], owner: int | None, places: Places
+) -> list[list[str] | str | int | None]:
+    """Returns the parameters of UPDATE_HOOKS: places, owner, its columns, the ids again, their bounds, the owner."""
     columns = copy_text.columns(results)
     ids = [result.hook.id for result in results]
-    return [*columns, columns[0], min(ids), max(ids), owner]
+    lanes = {result.hook.endpoint_id for result in results}
+    known = [place for lane in lanes if (place := places.get(lane))]
+    return [known, owner, *columns, columns[0], min(ids), max(ids), owner]
 
 
 def is_recorded_or_deleted(cursor: psycopg.Cursor[Any], result: AttemptResult) -> bool:

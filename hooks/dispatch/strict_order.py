@@ -26,13 +26,12 @@ TURNS = f"""
 SELECT want.endpoint_id, retry.id, retry.next_attempt_at <= statement_timestamp() AS is_due, (
     SELECT count(*) FROM (
         SELECT FROM hooks_hook
-        WHERE state = 'queued' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND id > lane.cursor
+        WHERE state = 'queued' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND id > want.cursor
         AND id < COALESCE(retry.id, {lane_queries.MAX_ID})
         ORDER BY endpoint_id, id LIMIT want.firsts
     ) before_retry
 )
-FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[]) AS want (endpoint_id, firsts)
-JOIN hooks_lane lane ON lane.endpoint_id = want.endpoint_id AND lane.endpoint_id = ANY(%(lanes)s)
+FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(cursors)s::bigint[]) AS want (endpoint_id, firsts, cursor)
 LEFT JOIN LATERAL (
     {lane_queries.first_in_state(State.RETRYING, "want.endpoint_id", "id, next_attempt_at")}
 ) retry ON true
@@ -41,22 +40,26 @@ WHERE (
     WHERE state = 'sending' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND NOT simulated
     ORDER BY endpoint_id, id LIMIT 1
 ) IS NULL
-AND COALESCE(({lane_queries.first_in_state(State.QUEUED, "want.endpoint_id")}), {lane_queries.MAX_ID}) > lane.cursor
+AND COALESCE(({lane_queries.first_in_state(State.QUEUED, "want.endpoint_id")}), {lane_queries.MAX_ID}) > want.cursor
 """
 
 
-def find_turns(session: psycopg.Connection[Any], wanted: Mapping[int, int]) -> dict[int, Turn]:
+def find_turns(session: psycopg.Connection[Any], wanted: Mapping[int, tuple[int, int]]) -> dict[int, Turn]:
     """Returns what may be claimed of each strict lane; lanes that must wait are left out.
 
-    `wanted` has the most first attempts for each lane. One query; none without lanes.
+    `wanted` has the most first attempts and the cursor of each lane, whose row is locked. One query; none without
+    lanes.
     """
     if not wanted:
         return {}
-    rows = session.execute(TURNS, {"lanes": list(wanted), "firsts": list(wanted.values())}).fetchall()
+    firsts, cursors = zip(*wanted.values(), strict=True)
+    rows = session.execute(
+        TURNS, {"lanes": list(wanted), "firsts": list(firsts), "cursors": list(cursors)}
+    ).fetchall()
     turns: dict[int, Turn] = {}
-    for lane, retry, is_due, firsts in rows:
-        if firsts:
-            turns[lane] = firsts, None
+    for lane, retry, is_due, before_retry in rows:
+        if before_retry:
+            turns[lane] = before_retry, None
         elif is_due:
             turns[lane] = 0, retry
     return turns

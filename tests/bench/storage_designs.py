@@ -132,7 +132,7 @@ class Design:
         results = [result_of(hook) for hook in hooks]
         with session.transaction(), session.cursor() as cursor:
             if self.has_state:
-                cursor.execute(self.update_sql(record.UPDATE_HOOKS), record.parameters(results, ME))
+                cursor.execute(self.update_sql(record.UPDATE_HOOKS), record.parameters(results, ME, {}))
                 updated = len(cursor.fetchall())
             else:
                 lanes = sorted({hook.endpoint_id for hook in hooks})
@@ -210,13 +210,9 @@ APPEND_ONLY = [
 
 def by_lane(statement: str) -> str:
     """UPDATE_HOOKS with its check of the lane's owner once per lane, and not once per hook."""
-    before, _, after = statement.partition("AND EXISTS (")
-    end = after.index(") END")
-    return (
-        before
-        + "AND h.endpoint_id = ANY(ARRAY(SELECT endpoint_id FROM hooks_lane WHERE owner = %s))"
-        + (after[end + 1 :])
-    )
+    before, _, after = statement.partition("WHEN lane.cursor IS NOT NULL")
+    owned = "h.endpoint_id = ANY(ARRAY(SELECT endpoint_id FROM hooks_lane WHERE owner = %s))"
+    return f"{before}ELSE {owned}{after[after.index(' END') :]}"
 
 
 def body_of(statement: str) -> str:

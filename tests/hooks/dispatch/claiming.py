@@ -11,6 +11,7 @@ from django.utils import timezone
 from hooks import outbox, worker_slots
 from hooks.dispatch import claim
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
+from hooks.dispatch.lane_places import Places
 from hooks.http import Response
 from hooks.models import Endpoint, Hook, Kind, Lane, Outcome, State, Trigger
 
@@ -25,9 +26,11 @@ class Dispatcher:
         self.me = me
         self.session = worker_slots.connect()
         self.session.execute("SELECT pg_advisory_lock(%s)", [me])
+        self.places: Places = {}
 
     def claim(self, *endpoints: Endpoint, n: int = 10) -> list[ClaimedHook]:
-        return claim.claim_hooks(self.session, self.me, {endpoint.pk: n for endpoint in endpoints}).hooks
+        wanted = {endpoint.pk: n for endpoint in endpoints}
+        return claim.claim_hooks(self.session, self.me, wanted, places=self.places).hooks
 
 
 def emit(endpoint: Endpoint, n: int = 1) -> list[Hook]:

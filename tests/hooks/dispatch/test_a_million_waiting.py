@@ -71,7 +71,7 @@ def measure(lanes: list[int]) -> Buffers:
         assert firsts == sorted(firsts, key=lambda hook: hook.id)
         now = datetime.now(UTC)
         results = [attempt_result(hook, now, {}, Response(Outcome.OK, status=200)) for hook in firsts[:5]]
-        session.execute(record.UPDATE_HOOKS, record.parameters(results, 1))
+        session.execute(record.UPDATE_HOOKS, record.parameters(results, 1, {}))
         claim.hand_back(session, 1, [hook for hook in hooks if hook not in firsts[:5]])
     assert sorted(claim.due_lanes(session)) == sorted(lanes)
     claim.seconds_to_next_retry(session)

@@ -1,10 +1,14 @@
-"""While an old transaction keeps vacuum from removing dead rows, claims read only a few of them (retry_windows.py)."""
+"""While an old transaction keeps vacuum from removing dead rows, claims read only a few of them.
+
+See hooks/dispatch/retry_windows.py and hooks/dispatch/lane_places.py.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,20 +16,21 @@ import pytest
 from django.utils import timezone
 
 from hooks import worker_slots
-from hooks.dispatch import claim, loop
+from hooks.dispatch import claim, loop, record
 from hooks.dispatch.database_threads import Sweeper
 from hooks.dispatch.retry_windows import ALL, OVERLAP, WHOLE_EVERY, RetryWindows
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
 from hooks.models import Endpoint, Hook, Kind, Lane, Role, State, Trigger
 from tests.factories import InstanceFactory
-from tests.hooks.dispatch.claiming import Dispatcher, emit, retrying, stored, wait_until_unlocked
+from tests.hooks.dispatch.claiming import Dispatcher, emit, result, retrying, stored, wait_until_unlocked
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.receiver import Answer, Received, Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FINISHED = 3_000  # retries of a lane that were delivered
+VERSIONS = 2_000  # of a lane's row
 
 
 @pytest.fixture
@@ -96,6 +101,152 @@ def test_a_claim_does_not_read_the_retries_that_are_done(
     whole, bounded = reading.pages
     assert whole > FINISHED / 2  # each entry leads to a row
     assert bounded < whole / 10
+
+
+class Counting:
+    """The session of a dispatcher that counts the pages which each statement reads."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.session = dispatcher.session
+        self.pages: dict[str, int] = {}
+
+    def transaction(self) -> Any:
+        return self.session.transaction()
+
+    def execute(self, sql: str, parameters: Any = None) -> Any:
+        with self.session.transaction(force_rollback=True):
+            found = self.session.execute(
+                f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters
+            ).fetchone()
+        assert found
+        plan = found[0][0]["Plan"]
+        self.pages[sql] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        return self.session.execute(sql, parameters)
+
+
+def pages_of_a_delivery(me: Dispatcher, lane: Endpoint) -> dict[str, int]:
+    """Claims and records a hook; returns how many pages each statement has read, the least of three hooks."""
+    least: dict[str, int] = {}
+    for _ in range(
+        3
+    ):  # an update whose page is full reads all versions, to find that the key is still unique
+        session: Any = Counting(me)
+        emit(lane)
+        [hook] = claim.claim_hooks(session, me.me, {lane.pk: 5}, places=me.places).hooks
+        session.execute(record.UPDATE_HOOKS, record.parameters([result(hook)], me.me, me.places))
+        assert stored(hook).state == State.DELIVERED
+        for sql, pages in session.pages.items():
+            least[sql] = min(least.get(sql, pages), pages)
+    return least
+
+
+def add_versions(me: Dispatcher, lane: Endpoint) -> None:
+    for _ in range(VERSIONS):
+        me.session.execute(
+            "UPDATE hooks_lane SET until = clock_timestamp() WHERE endpoint_id = %s", [lane.pk]
+        )
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_former_versions_of_a_lane_are_not_read(
+    me: Dispatcher, lane: Endpoint, old_transaction: None, strict: bool
+) -> None:
+    Endpoint.objects.filter(pk=lane.pk).update(strict=strict)
+    me.claim(lane)
+    few = pages_of_a_delivery(me, lane)
+    add_versions(me, lane)
+    emit(lane)
+    [hook] = me.claim(
+        lane
+    )  # not where it was: it is looked up by its key, and found there by the next claims
+    record.record_attempts(me.session, [result(hook)], owner=me.me, places=me.places)
+    by_key: Any = Counting(me)
+    by_key.execute("SELECT FROM hooks_lane WHERE endpoint_id = %s", [lane.pk])
+    assert min(by_key.pages.values()) > VERSIONS / 150
+    many = pages_of_a_delivery(me, lane)
+    assert {claim.LOCK_LANES_AT_PLACES, claim.CLAIM_HOOKS, record.UPDATE_HOOKS} <= many.keys()
+    too_many = {sql: (few[sql], many[sql]) for sql in many if many[sql] > few.get(sql, 0) + 6}
+    assert too_many == {}
+
+
+def test_a_place_that_another_lane_has_now_is_not_used(me: Dispatcher, lane: Endpoint) -> None:
+    other = InstanceFactory(url="http://b.example/").endpoint
+    emit(other)
+    [of_other] = me.claim(other)
+    me.places[lane.pk] = me.places[other.pk]
+    [hook] = emit(lane)
+    assert [claimed.id for claimed in me.claim(lane)] == [hook.pk]
+    assert me.places[lane.pk] != me.places[other.pk]
+    assert Lane.objects.get(pk=lane.pk).cursor == hook.pk
+    assert Lane.objects.get(pk=other.pk).cursor == of_other.id
+
+
+def test_a_lane_of_another_dispatcher_is_not_claimed_at_its_place(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint
+) -> None:
+    emit(lane, 2)
+    [first] = me.claim(lane, n=1)
+    other.places = dict(me.places)
+    assert other.claim(lane) == []
+    assert other.places == {}
+    claim.release_lanes(me.session, me.me, [lane.pk])
+    [second] = other.claim(lane)
+    assert second.id > first.id
+    assert me.claim(lane) == []  # its place is a former version, and the lane's owner is another
+    record.record_attempts(me.session, [result(first, 500)], owner=me.me, places=me.places | other.places)
+    assert stored(first).state == State.QUEUED
+
+
+@pytest.mark.parametrize("knows_place", [True, False])
+def test_the_result_of_a_hook_behind_the_cursor_counts_wherever_the_lane_is(
+    me: Dispatcher, lane: Endpoint, knows_place: bool
+) -> None:
+    emit(lane, 3)
+    first, second = me.claim(lane, n=2)
+    if not knows_place:
+        me.session.execute("UPDATE hooks_lane SET until = clock_timestamp()")
+    [third] = Hook.objects.filter(pk__gt=second.id)
+    unclaimed = replace(second, id=third.pk)
+    results = [result(hook) for hook in (first, second, unclaimed)]
+    record.record_attempts(me.session, results, owner=me.me, places=me.places)
+    states = [stored(hook).state for hook in (first, second, third)]
+    assert states == [State.DELIVERED, State.DELIVERED, State.QUEUED]
+
+
+@pytest.mark.parametrize("sql", [claim.LOCK_LANES, claim.LOCK_LANES_AT_PLACES])
+def test_a_lane_that_changes_while_it_is_locked_has_its_new_place(
+    me: Dispatcher, lane: Endpoint, sql: str
+) -> None:
+    """Another session changes the row after the statement began. By its place it may not be found, but nothing else."""
+    emit(lane)
+    me.claim(lane)
+    parameters = {"me": me.me, "lanes": [lane.pk], "places": [me.places[lane.pk]]}
+    found: list[tuple[Any, ...]] = []
+
+    def lock() -> None:
+        found.extend(me.session.execute(sql.replace("SKIP LOCKED", ""), parameters).fetchall())
+
+    with worker_slots.connect() as another:
+        with another.transaction():
+            another.execute(
+                "UPDATE hooks_lane SET until = clock_timestamp() WHERE endpoint_id = %s", [lane.pk]
+            )
+            waiting = threading.Thread(target=lock)
+            waiting.start()
+            wait_until(lambda: is_blocked(another, me), "the lock is waited for")
+        waiting.join(60)
+        assert not waiting.is_alive()
+        row = another.execute(
+            "SELECT ctid::text FROM hooks_lane WHERE endpoint_id = %s", [lane.pk]
+        ).fetchone()
+    assert row
+    assert [one[8] for one in found] in ([row[0]], [] if sql == claim.LOCK_LANES_AT_PLACES else [row[0]])
+
+
+def is_blocked(session: Any, dispatcher: Dispatcher) -> bool:
+    pid = dispatcher.session.info.backend_pid
+    row = session.execute("SELECT cardinality(pg_blocking_pids(%s)) > 0", [pid]).fetchone()
+    return bool(row[0])
 
 
 def test_a_lane_without_an_open_limit_is_searched_whole_again(me: Dispatcher, lane: Endpoint) -> None:

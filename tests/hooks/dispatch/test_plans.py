@@ -18,6 +18,7 @@ from accounts.models import User
 from hooks import metrics
 from hooks.dispatch import claim, record, strict_order
 from hooks.dispatch.attempts import attempt_result
+from hooks.dispatch.lane_places import Places
 from hooks.http import Response
 from hooks.log import delays, holds, statistics
 from hooks.maintenance import retention
@@ -104,8 +105,10 @@ class Explaining:
 def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     session: Any = Explaining()
     wanted = dict.fromkeys([filled.busy, *filled.hers[:50]], 5)
-    found = claim.claim_hooks(session, 1, wanted).hooks
+    places: Places = {}
+    found = claim.claim_hooks(session, 1, wanted, places=places).hooks
     assert sum(not hook.is_retry for hook in found) == 5 * len(wanted)  # and the due retries beside them
+    claim.claim_hooks(session, 1, wanted, places=places)
     claim.hand_back(session, 1, found)
     claim.due_lanes(session)
     claim.lanes_of_due_retries(session, 60.0)
@@ -114,6 +117,7 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     claim.release_lanes(session, 1)
     assert {
         claim.LOCK_LANES,
+        claim.LOCK_LANES_AT_PLACES,
         claim.CLAIM_HOOKS,
         claim.DUE_LANES,
         claim.LANES_OF_DUE_RETRIES,
@@ -138,7 +142,7 @@ def test_the_dispatchers_results(filled: million.Million) -> None:
         attempt_result(claimed(filled.busy, id=number), now, {}, Response(Outcome.OK, status=200))
         for number in range(500_000, 500_100)
     ]
-    assert whole_tables(record.UPDATE_HOOKS, record.parameters(results, 1)) == []
+    assert whole_tables(record.UPDATE_HOOKS, record.parameters(results, 1, {})) == []
     assert whole_tables(record.IS_RECORDED_OR_DELETED, [500_000, 1, now, 500_000]) == []
 
 

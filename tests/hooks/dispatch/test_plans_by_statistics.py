@@ -20,6 +20,7 @@ from hooks import worker_slots
 from hooks.actions import redelivery, stopping
 from hooks.dispatch import claim, record
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
+from hooks.dispatch.lane_places import Places
 from hooks.dispatch.retry_windows import RetryWindows
 from hooks.http import Response
 from hooks.maintenance import cancelling
@@ -184,10 +185,16 @@ class Checking:
 
 
 def claimed(
-    session: Any, lanes: list[int], each: int = EACH, *, max_retries: int = claim.NO_RETRY_LIMIT
+    session: Any,
+    lanes: list[int],
+    each: int = EACH,
+    *,
+    max_retries: int = claim.NO_RETRY_LIMIT,
+    places: Places | None = None,
 ) -> list[ClaimedHook]:
     """Claims as many first attempts as retries of each lane, `each` in total."""
-    return claim.claim_hooks(session, 1, dict.fromkeys(lanes, each // 2), max_retries=max_retries).hooks
+    wanted = dict.fromkeys(lanes, each // 2)
+    return claim.claim_hooks(session, 1, wanted, places=places, max_retries=max_retries).hooks
 
 
 def test_a_step_that_reads_the_backlog_is_noticed(lanes: list[int]) -> None:
@@ -197,7 +204,10 @@ def test_a_step_that_reads_the_backlog_is_noticed(lanes: list[int]) -> None:
 
 def test_claims(lanes: list[int]) -> None:
     session: Any = Checking()
-    assert len(claimed(session, lanes)) == CLAIMED
+    places: Places = {}
+    assert len(claimed(session, lanes, places=places)) == CLAIMED
+    assert len(claimed(session, lanes, places=places)) == CLAIMED
+    assert session.checked.count(claim.LOCK_LANES) == session.checked.count(claim.LOCK_LANES_AT_PLACES) == 1
     assert len(claimed(session, lanes[:1], CLAIMED)) == CLAIMED
     assert {hook.attempts_made for hook in claimed(session, lanes, max_retries=10)} == {0, 1}
 
@@ -261,8 +271,11 @@ def test_results(lanes: list[int], status: int) -> None:
     session: Any = Checking()
     outcome = Outcome.OK if status == 200 else Outcome.NOT_200
     response = Response(outcome, status=status)
-    results = [attempt_result(hook, datetime.now(UTC), {}, response) for hook in claimed(session, lanes)]
-    check(record.UPDATE_HOOKS, record.parameters(results, 1))
+    places: Places = {}
+    hooks = claimed(session, lanes, places=places)
+    results = [attempt_result(hook, datetime.now(UTC), {}, response) for hook in hooks]
+    for known in places, {}:
+        check(record.UPDATE_HOOKS, record.parameters(results, 1, known))
 
 
 def test_redelivery(lanes: list[int]) -> None:
