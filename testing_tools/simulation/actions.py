@@ -1,4 +1,4 @@
-"""Writes to runs of simulations: create, send step by step, cancel.
+"""Writes of simulations: send one hook now; create, send step by step and cancel a run of several.
 
 Each request of the page that shows a run sends the next hook, and more until TIME_SLICE seconds have passed. So a run
 of fifty hooks to an endpoint that takes ten seconds each holds a web thread for ten seconds at a time, like a single
@@ -16,14 +16,49 @@ from django.utils import timezone
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
-from hooks.actions.simulation import SIMULATION_LEASE, create_simulated, send, simulate_again
+from hooks.actions.simulation import SIMULATION_LEASE, create_simulated, send, simulate, simulate_again
 from hooks.models import Endpoint, Hook, Kind, new_public_id
 from hooks.urls import webhook_urls
+from instances.limits import manual_request_limit
 from instances.models import Instance
 from testing_tools.simulation.drafts import subject_of
 from testing_tools.simulation.kinds import hook_kind
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
 from testing_tools.simulation.runs import KEPT_RUNS, TIME_SLICE, InvalidRun, plans_of, steps_of
+
+
+class NotSent(ValueError):
+    """The hook was not sent; str() is the message for the user."""
+
+
+def why_blocked(instance: Instance) -> str:
+    """Returns why no hook of the instance can be simulated; "" if one can."""
+    if instance.is_stopped:
+        return "this instance is stopped"
+    return "" if instance.is_paid else instance.why_unpaid
+
+
+def send_now(instance: Instance, *, kind: Kind, body: bytes, to_url: str, acting_user: User) -> Hook:
+    """Send these bytes as one simulated hook; returns it finished, with its attempt. Takes at most 10 s.
+
+    Raises:
+        NotSent: the instance is stopped or not paid, or the user has sent too many requests.
+        webhook_urls.InvalidUrl: the URL is not allowed.
+    """
+    if reason := why_blocked(instance):
+        raise NotSent(f"You cannot simulate hooks: {reason}.")
+    try:
+        with manual_request_limit.place(acting_user):
+            return simulate(
+                instance.endpoint,
+                kind=kind,
+                body=body,
+                to_url=to_url,
+                acting_user=acting_user,
+                **subject_of(body),
+            )
+    except manual_request_limit.TooMany as error:
+        raise NotSent(str(error)) from None
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from hooks.models import Hook
 from hooks.urls import webhook_urls
 from instances.models import Instance
 from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.actions import why_blocked
 from testing_tools.simulation.drafts import example_draft, preview_headers
 from testing_tools.simulation.kinds import MAIN_KINDS, MORE_KINDS, SimulationKind
 from testing_tools.simulation.models import Plan
@@ -53,11 +54,7 @@ def page_context(instance: Instance, given: QueryDict, *, url: str, **more: Any)
 
 def blocked_because(instance: Instance) -> str:
     """Returns why no hook can be sent; "" if one can."""
-    if not instance.may_change:
-        return "you are a viewer in this account"
-    if instance.is_stopped:
-        return "this instance is stopped"
-    return "" if instance.is_paid else instance.why_unpaid
+    return why_blocked(instance) if instance.may_change else "you are a viewer in this account"
 
 
 def recent_simulations(instance: Instance) -> list[Hook]:

@@ -112,7 +112,7 @@ def write_author_and_chat(item: dict[str, Any], values: dict[str, str]) -> None:
             item["chatName"] = values["sender_name"]
         item["senderName"] = values["sender_name"]
     if is_group and not was_group:
-        item["chatId"], item["chatName"] = GROUP_ID, GROUP_NAME
+        item["chatId"], item["chatName"] = GROUP_ID, values.get("group_name") or GROUP_NAME
     elif is_group:
         if values.get("group_name"):
             item["chatName"] = values["group_name"]

@@ -13,16 +13,15 @@ from django.views.decorators.http import require_POST
 from accounts.current_user import current_user
 from chatapi.ui.json_text import BadJson, compact
 from chatapi.ui.requests import HtmxRequest
-from hooks.actions.simulation import simulate
 from hooks.models import Hook, Kind
 from hooks.urls import webhook_urls
-from instances.limits import manual_request_limit
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.chosen_instance import require_changeable_instance
 from instances.pages.log.attempts import show
 from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.actions import NotSent
 from testing_tools.simulation.contexts import (
     blocked_because,
     body_text,
@@ -30,14 +29,10 @@ from testing_tools.simulation.contexts import (
     page_context,
     recent_simulations,
 )
-from testing_tools.simulation.drafts import Draft, subject_of, validated
+from testing_tools.simulation.drafts import Draft, validated
 from testing_tools.simulation.kinds import hook_kind
 from testing_tools.simulation.models import Plan
 from testing_tools.simulation.views import PAGE
-
-
-class NotSent(ValueError):
-    """The hook was not sent; str() is the message for the user."""
 
 
 @require_POST
@@ -127,17 +122,7 @@ def send_hook(
     request: HttpRequest, instance: Instance, *, kind: Kind, body: bytes, to_url: str
 ) -> dict[str, Any]:
     """Send these bytes now; returns the context of the result. Raises NotSent."""
-    raise_if_blocked(instance)
-    try:
-        with manual_request_limit.place(request.user):
-            hook = simulate(
-                instance.endpoint,
-                kind=kind,
-                body=body,
-                to_url=to_url,
-                acting_user=current_user(request),
-                **subject_of(body),
-            )
-    except manual_request_limit.TooMany as error:
-        raise NotSent(str(error)) from None
+    hook = simulation_actions.send_now(
+        instance, kind=kind, body=body, to_url=to_url, acting_user=current_user(request)
+    )
     return {"hook": hook, "shown": show(hook.attempts.get(), hook)}
