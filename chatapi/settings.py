@@ -611,6 +611,7 @@ SPECTACULAR_SETTINGS = {
         "HookState": "hooks.models.State",
         "JobState": "hooks.models.JobState",
         "KindEnum": "hooks.models.Kind",
+        "SimulatedKind": "testing_tools.simulation.kinds.SimulationKind",
         "CaptureKind": "testing_tools.verification.models.Family",
         "DeliveryPauseReasonEnum": "hooks.models.PauseReason",
         "SideEnum": "hooks.models.Side",

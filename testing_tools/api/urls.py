@@ -1,9 +1,11 @@
-"""The URLs of bins and captures under /api/v1/. chatapi/rest_urls.py serves them."""
+"""The URLs of bins, verifications and simulations under /api/v1/. chatapi/rest_urls.py serves them."""
 
 from typing import Any
 
 from testing_tools.api.bin_views import BinViewSet, SharesView, ShareView
 from testing_tools.api.capture_views import CapturesViewSet, CaptureViewSet, NextCaptureView
+from testing_tools.api.simulation_views import SimulationKindsView, SimulationsView
+from testing_tools.api.verification_views import StartView, StopView, VerificationView
 
 bins: Any = BinViewSet.as_view({"get": "list", "post": "create"})
 bin: Any = BinViewSet.as_view({"get": "retrieve", "patch": "partial_update"})
@@ -24,4 +26,9 @@ ROUTES = (
     ),
     ("bins/<str:key>/shares", SharesView.as_view(), "bin-shares"),
     ("bins/<str:key>/shares/<str:shareId>", ShareView.as_view(), "bin-share"),
+    ("instances/<str:id>/verification", VerificationView.as_view(), "verification"),
+    ("instances/<str:id>/verification/start", StartView.as_view(), "verification-start"),
+    ("instances/<str:id>/verification/stop", StopView.as_view(), "verification-stop"),
+    ("simulations/kinds", SimulationKindsView.as_view(), "simulation-kinds"),
+    ("instances/<str:id>/simulations", SimulationsView.as_view(), "simulations"),
 )

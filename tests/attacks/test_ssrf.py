@@ -253,6 +253,7 @@ PLACES: dict[str, Callable[[Target, str], Any]] = {
     "REST: file of a message": rest("instances-api:sandbox-messages", "POST", "file", **{"from": "17680561234"}),
     "REST: file of the own phone": rest("instances-api:sandbox-phone-messages", "POST", "file", to="17680561234"),
     "REST: replay of a capture": rest("instances-api:bin-capture-replay", "POST", "url"),
+    "REST: simulation": rest("instances-api:simulations", "POST", "url", kind="message"),
     "REST: picture of a contact": rest("instances-api:sandbox-contact", "PUT", "image"),
 }  # fmt: skip
 # All spellings for one place of each way to connect, and every eighth for the others: they share the code.

@@ -287,6 +287,11 @@ instances-api:bin-capture-replay             POST   401 404 404 404 400 404
 instances-api:bin-shares                     GET    401 404 404 404 200 404
 instances-api:bin-shares                     POST   401 404 404 404 201 404
 instances-api:bin-share                      DELETE 401 404 404 404 404 404
+instances-api:verification                   GET    401 404 404 404 200 404
+instances-api:verification-start             POST   401 404 404 404 200 404
+instances-api:verification-stop              POST   401 404 404 404 200 404
+instances-api:simulation-kinds               GET    401 200 200 200 200 200
+instances-api:simulations                    POST   401 404 404 404 400 404
 api-schema                                   GET    200 200 200 200 200 200
 api-docs                                     GET    200 200 200 200 200 200
 docs:contract                                GET    200 200 200 200 200 200

@@ -30,7 +30,9 @@ def start_verification(instance: Instance, *, forwards: bool = False, acting_use
 @transaction.atomic
 def stop_verification(instance: Instance, *, acting_user: User | None) -> None:
     """Send hooks to the instance's own URL again; does nothing if no verification is running."""
-    end_override(endpoint_of(instance), acting_user=acting_user)
+    endpoint = endpoint_of(instance)
+    if endpoint.is_overridden():
+        end_override(endpoint, acting_user=acting_user)
 
 
 def endpoint_of(instance: Instance) -> Endpoint:

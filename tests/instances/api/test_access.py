@@ -112,6 +112,11 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("bins/{bin}/shares/", "GET", None, 200),
     ("bins/{bin}/shares/", "POST", {"validFor": "24h"}, 201),
     ("bins/{bin}/shares/{share}/", "DELETE", None, 204),
+    ("instances/{instance}/verification/", "GET", None, 200),
+    ("instances/{instance}/verification/start/", "POST", {"forwards": True}, 200),
+    ("instances/{instance}/verification/stop/", "POST", None, 200),
+    ("simulations/kinds/", "GET", None, 200),
+    ("instances/{instance}/simulations/", "POST", {"kind": "message", "url": "http://127.0.0.1:9/hook"}, 201),
 ]
 OF_ONE = [row for row in TABLE if "{" in row[0]]
 

@@ -1,4 +1,4 @@
-"""What one call to the bins' REST can cause: the length of its errors, its statements, and its memory."""
+"""What one call to the tools' REST can cause: the length of its errors, its statements, and its memory."""
 
 import json
 import tracemalloc
@@ -18,7 +18,7 @@ from tests.testing_tools.api.conftest import capture
 
 pytestmark = pytest.mark.django_db
 
-MANY_FIELDS = {f"field{number}": 1 for number in range(49_000)}
+MANY_FIELDS = {f"field{number}": 1 for number in range(5_000)}
 LONG = "\x01" * 40_000
 
 
@@ -30,13 +30,19 @@ LONG = "\x01" * 40_000
         ("POST", "bins/{bin}/captures/clear/"),
         ("POST", "bins/{bin}/captures/{capture}/replay/"),
         ("POST", "bins/{bin}/shares/"),
+        ("POST", "instances/{instance}/simulations/"),
+        ("POST", "instances/{instance}/verification/start/"),
     ],
 )
 def test_odd_bodies_get_short_errors(alice: ApiClient, bin: Bin, verb: str, path: str) -> None:
-    url = "/api/v1/" + path.format(bin=bin.key, capture=capture(bin).public_id)
+    url = "/api/v1/" + path.format(
+        bin=bin.key, capture=capture(bin).public_id, instance=alice.instance.number
+    )
     client = Client(headers={"Authorization": f"Bearer {alice.key}"})
     bodies: list[Any] = [
         MANY_FIELDS, {LONG: 1}, [1], {"answer": MANY_FIELDS}, {"preset": LONG, "q": LONG, "url": LONG, "capture": LONG},
+        {"kind": "message", "url": LONG, "fields": MANY_FIELDS},
+        {"kind": "message", "fields": {LONG: LONG}, "body": LONG},
         {"answer": {"headers": [[LONG, LONG]] * 3}}, {"url": "http://127.0.0.1:9/", "headers": [[LONG, "1"]] * 3},
     ]  # fmt: skip
     for body in bodies:
