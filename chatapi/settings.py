@@ -18,6 +18,7 @@ import dj_email_url
 from environs import Env, EnvError, FileAwareEnv
 
 from chatapi import __version__
+from chatapi.database import lost_sessions
 from chatapi.database.url import database_settings
 from chatapi.monitoring.logging_config import REQUEST_LEVELS, logging_config
 from chatapi.runtime.client_address import is_loopback
@@ -256,14 +257,20 @@ DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 # read-write, whatever the URL says: of several hosts, only the primary may be used. A standby grants advisory locks of
 # its own, so a dispatcher there would believe that it has a slot.
 DATABASES["default"]["OPTIONS"] = (
-    {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {}) | {"target_session_attrs": "read-write"}
+    {"connect_timeout": 10}
+    | lost_sessions.CLIENT_OPTIONS
+    | DATABASES["default"].get("OPTIONS", {})
+    | {"target_session_attrs": "read-write"}
 )
 # The same database through a pooler that may pool by transaction, for web processes (database/pooler.py).
 DATABASE_POOLER_URL = read(env.str, "DATABASE_POOLER_URL", "")
 POOLED_DATABASE = read_database("DATABASE_POOLER_URL", DATABASE_POOLER_URL) if DATABASE_POOLER_URL else {}
 if POOLED_DATABASE:
     POOLED_DATABASE["OPTIONS"] = (
-        {"connect_timeout": 10} | POOLED_DATABASE["OPTIONS"] | {"target_session_attrs": "read-write"}
+        {"connect_timeout": 10}
+        | lost_sessions.CLIENT_OPTIONS
+        | POOLED_DATABASE["OPTIONS"]
+        | {"target_session_attrs": "read-write"}
     )
 if DATABASE_POOLER_URL and EMBEDDED_POSTGRES:
     SETTINGS_ERRORS.append(

@@ -107,9 +107,12 @@ def connect() -> psycopg.Connection[Any]:
 
 def connect_without_state() -> psycopg.Connection[Any]:
     """The same without settings and prepared statements: what a pooler that pools by transaction allows."""
-    params = connections["default"].get_connection_params()
+    here: Any = connections["default"]
+    params = here.get_connection_params()
     params.pop("cursor_factory", None)
-    return psycopg.connect(**params, autocommit=True)
+    session = psycopg.connect(**params, autocommit=True)
+    here.end_if_lost(session)
+    return session
 
 
 class WorkerSlot:

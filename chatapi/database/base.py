@@ -12,6 +12,8 @@ from typing import Any
 from django.db.backends.postgresql import base
 from psycopg.pq import ConnStatus, TransactionStatus
 
+from chatapi.database import lost_sessions
+from chatapi.database.pooler import is_pooled
 from chatapi.database.schema_editor import ImpatientSchemaEditor
 
 USABLE_STATES = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
@@ -26,6 +28,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.queried_at = 0.0
+
+    def end_if_lost(self, session: Any) -> None:
+        """Have the server end a session soon after its network was cut (lost_sessions.py).
+
+        Not behind a pooler that pools by transaction: its configuration sets that of its own sessions.
+        """
+        if not is_pooled(self):
+            lost_sessions.end_if_lost(session)
+
+    def init_connection_state(self) -> None:
+        super().init_connection_state()
+        self.end_if_lost(self.connection)
 
     def is_usable(self) -> bool:
         """Whether the connection works: sends a query if the socket is readable, and every QUERY_SECONDS."""

@@ -39,6 +39,9 @@ BATCH = 500  # results written at once …
 BATCH_SECONDS = 0.05
 MAX_CLAIM = 300  # hooks per claim; 1 000 are no faster and take 8 MB more
 MAX_UNWRITTEN = 4 * BATCH  # results waiting for the database; with more, no request is started
+# Without a response from the database for this time, no request is started. PostgreSQL ends the sessions of a machine
+# that is cut off after 6 s (chatapi/database/lost_sessions.py), and another dispatcher sends the same hooks.
+CONTACT_SECONDS = 4.0
 DRAIN_SECONDS = settings.HOOKS_DEADLINE_MS / 1000 + 0.5  # a stop waits this long for requests in flight
 
 
@@ -76,6 +79,7 @@ class Dispatcher:
         self.results: list[AttemptResult] = []
         self.journaled = 0  # how many of `results` are in the journal
         self.exposure = Exposure()
+        self.is_cut_off = False  # has the database not responded for CONTACT_SECONDS?
         self.needs_room = False  # are there hooks to send that `exposure` does not allow yet?
         self.write_due = 0.0  # by time.monotonic(): when to record `results`
         self.next_heartbeat = 0.0
@@ -202,10 +206,14 @@ class Dispatcher:
             self.retry_lanes_to_claim.update(lanes)
 
     def send(self) -> None:
-        """Start requests up to max_in_flight; none while the database lags behind, as results would fill the memory."""
+        """Start requests up to max_in_flight; none while the database lags behind, as results would fill the memory.
+
+        None either while it does not respond: another dispatcher may own the hooks by now.
+        """
         self.lanes.release_late()
         self.needs_room = False
-        if len(self.results) + self.recorder.unwritten >= MAX_UNWRITTEN:
+        self.check_contact()
+        if self.is_cut_off or len(self.results) + self.recorder.unwritten >= MAX_UNWRITTEN:
             return
         too_late: list[ClaimedHook] = []
         for hook in self.lanes.next_hooks(self.exposure.room()):
@@ -220,6 +228,18 @@ class Dispatcher:
             and self.exposure.room() <= 0
         )
         self.hand_back(too_late)
+
+    def check_contact(self) -> None:
+        """Note whether the database has responded lately. The heartbeat asks it every second."""
+        contact_at = max(self.claimer.contact_at, self.recorder.contact_at)
+        is_cut_off = time.monotonic() - contact_at > CONTACT_SECONDS
+        if is_cut_off and not self.is_cut_off:
+            log.warning(
+                "dispatcher %s: the database has not responded for %.0f s; no request is started until it does",
+                self.worker_slot.slot,
+                CONTACT_SECONDS,
+            )
+        self.is_cut_off = is_cut_off
 
     def start(self, hook: ClaimedHook) -> None:
         transfer = self.transfers.idle.pop() if self.transfers.idle else Transfer()

@@ -39,6 +39,7 @@ class DatabaseThread(threading.Thread):
         self.submitted = 0  # written by the sending thread only …
         self.done = 0  # … and by this thread only, so both are always right without a lock
         self.error: Exception | None = None  # that ended this thread
+        self.contact_at = time.monotonic()  # when the database has last responded to a job
         # by time.monotonic(): from then on a job is dropped if the database does not respond
         self.retry_until: float | None = None
 
@@ -73,6 +74,7 @@ class DatabaseThread(threading.Thread):
         while True:
             try:
                 job()
+                self.contact_at = time.monotonic()
                 return
             except (psycopg.OperationalError, OperationalError) as error:
                 connections.close_all()  # a job may have used Django's session

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from chatapi.database.lost_sessions import CLIENT_OPTIONS
 from chatapi.database.url import database_settings
 from chatapi.runtime.postgres.discovery import Server
 from tests.product import ROOT, free_port, manage, product_environment
@@ -96,8 +97,15 @@ def test_a_database_url_is_taken_apart(tmp_path: Path) -> None:
         "PASSWORD": "p@ss",
         "HOST": "db.example.com",
         "PORT": "6432",
-        "OPTIONS": {"connect_timeout": 10, "sslmode": "require", "target_session_attrs": "read-write"},
+        "OPTIONS": CLIENT_OPTIONS
+        | {"connect_timeout": 10, "sslmode": "require", "target_session_attrs": "read-write"},
     }
+
+
+def test_a_database_url_may_have_another_time_for_lost_sessions(tmp_path: Path) -> None:
+    given = "postgresql://ann@db.example.com/chat?tcp_user_timeout=20000"
+    [database] = settings(tmp_path, "DATABASES", DATABASE_URL=given)["DATABASES"].values()
+    assert database["OPTIONS"]["tcp_user_timeout"] == 20_000
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import psycopg
 from django.db import connections
 from psycopg import sql
 
+from chatapi.database.lost_sessions import CLIENT_OPTIONS
 from chatapi.runtime.backup.client_programs import LAST_OF_OLD_SETTINGS, major_of, program_of
 from chatapi.runtime.backup.errors import BackupError
 from instances.media.deletion_lock import FILES_LOCK
@@ -60,8 +61,12 @@ SECRETS = {"password": "PGPASSWORD", "sslpassword": "PGSSLPASSWORD"}
 
 
 def site_database() -> Target:
-    """The database of the settings."""
+    """The database of the settings.
+
+    Without the short time of lost_sessions.py: a server may take longer to read what pg_restore sends.
+    """
     given = connections["default"].get_connection_params()
+    given = {name: value for name, value in given.items() if CLIENT_OPTIONS.get(name) != value}
     known = {default.keyword.decode() for default in psycopg.pq.Conninfo.get_defaults()}
     return Target({name: str(value) for name, value in given.items() if name in known and value is not None})
 

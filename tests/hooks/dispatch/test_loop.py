@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from chatapi.database import lost_sessions
 from hooks import worker_slots
 from hooks.dispatch import database_threads, loop
 from hooks.dispatch.attempts import ClaimedHook
@@ -96,6 +97,27 @@ def test_a_hook_that_waited_too_long_is_handed_back_with_the_rest_of_its_lane(
     assert handed_back == [old, young]
     assert sent == [other]
     assert (dispatcher.lanes.in_flight, dispatcher.lanes.buffered) == (1, 0)
+
+
+def test_no_request_starts_while_the_database_does_not_respond(
+    dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another machine may own the hooks by then: PostgreSQL has ended the session of one that is cut off."""
+    assert loop.CONTACT_SECONDS + 1 < lost_sessions.LOST_SECONDS
+    waiting = [hook(), hook(lane=2)]
+    arrive(dispatcher, 0, *waiting)
+    sent: list[ClaimedHook] = []
+    monkeypatch.setattr(dispatcher, "start", sent.append)
+    dispatcher.claimer.contact_at = dispatcher.recorder.contact_at = time.monotonic() - loop.CONTACT_SECONDS
+    dispatcher.send()
+    dispatcher.send()
+    assert sent == []
+    assert [record.getMessage() for record in caplog.records] == [
+        "dispatcher 0: the database has not responded for 4 s; no request is started until it does"
+    ]
+    dispatcher.claimer.contact_at = time.monotonic()
+    dispatcher.send()
+    assert sent == waiting
 
 
 def test_lanes_are_released_at_a_stop_after_the_last_claim_has_arrived(
