@@ -173,6 +173,34 @@ class Pushing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class GroupLookup:
+    """A question to the messenger about a group, or about one person in it. Each is asked once in a receiver's life.
+
+    `is_repeated`: it is asked again, because of what has happened.
+    """
+
+    chat_id: str
+    person: str = ""
+    is_repeated: bool = field(default=False, compare=False)
+
+
+@runtime_checkable
+class LooksUpGroups(Protocol):
+    """The messenger's events do not tell all of its groups, but it may be asked.
+
+    instances/receiving/group_lookups.py does so.
+    """
+
+    def lookups(self, events: Sequence[ReceivedEvent]) -> Sequence[GroupLookup]:
+        """Returns what these events leave open. Pure, as reading them."""
+        ...
+
+    async def look_up(self, link: Link, lookup: GroupLookup, network: Network) -> Sequence[ReceivedEvent]:
+        """Returns what the messenger responds, as events; none if it refuses. Raises ReceiveFailed: tried again."""
+        ...
+
+
 @runtime_checkable
 class PushingOrReceiving(Pushing, Receiving, Protocol):
     """The messenger pushes to sites that it can reach, and is received from by others.

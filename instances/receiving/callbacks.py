@@ -28,6 +28,7 @@ from instances.channels.receiving import CallbackRequest
 from instances.channels.requests import Link
 from instances.models import CALLBACK_WAITING_SQL, ChannelLink, Instance, StoredCallback
 from instances.receiving.files import WantedFile, wanted_files
+from instances.receiving.group_lookups import WantedLookups, wanted_lookups
 from instances.receiving.links import pushing_channel
 
 log = logging.getLogger(__name__)
@@ -65,14 +66,19 @@ class FilesToFetch:
     link: Link
     channel: HasMedia
     wanted: list[WantedFile]
+    lookups: list[WantedLookups]
 
 
 @dataclass(slots=True)
 class Fetches:
-    """Callbacks whose files the caller fetches: at most `room`. Others of that kind stay due."""
+    """Callbacks whose files the caller fetches: at most `room`. Others of that kind stay due.
+
+    `lookups` are those of callbacks that were handled.
+    """
 
     room: int = 0
     claimed: list[FilesToFetch] = field(default_factory=list)
+    lookups: list[WantedLookups] = field(default_factory=list)
 
 
 def handle_due(fetches: Fetches | None = None) -> int:
@@ -164,9 +170,13 @@ def handle(
         with transaction.atomic():
             reported = channel.read_callback(seen, request)
             if isinstance(files, Fetches):
+                lookups = wanted_lookups(instance, seen, channel, reported)
                 if isinstance(channel, HasMedia) and (wanted := wanted_files(instance, reported)):
-                    claim(callback, FilesToFetch(callback.pk, instance, seen, channel, wanted), files)
+                    claim(
+                        callback, FilesToFetch(callback.pk, instance, seen, channel, wanted, lookups), files
+                    )
                     return False
+                files.lookups += lookups
                 files = NO_FILES
             recorded = record_events(instance, reported, is_patient=not is_last_try(callback), files=files)
             mark_handled(callback, refused=recorded.refused)

@@ -23,6 +23,7 @@ from instances.channels.requests import Link
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
 from instances.receiving.files import FileFetcher, wanted_files
+from instances.receiving.group_lookups import GroupLookups, wanted_lookups
 from instances.receiving.stream_gateway import StreamGateway
 
 if TYPE_CHECKING:
@@ -79,10 +80,11 @@ class Connection:
         thread: DatabaseThread,
         on_success: Callable[[Connection], None],
         gateway: StreamGateway,
+        lookups: GroupLookups,
     ) -> None:
         self.owner, self.link, self.channel, self.network = owner, link, channel, network
         self.files, self.thread, self.on_success = files, thread, on_success
-        self.gateway = gateway
+        self.gateway, self.lookups = gateway, lookups
         self.stream: OpenStream | None = None  # through which messages are sent
         self.instance: Instance = stored.instance
         self.changed_at = stored.changed_at
@@ -188,6 +190,7 @@ class Connection:
                 )
                 await asyncio.sleep(DATABASE_PAUSE)
         self.cursor = batch.cursor
+        self.lookups.start(wanted_lookups(self.instance, self.link, self.channel, batch.events))
         for sentence in recorded.refused:
             log.warning("instance %s: an event was refused: %s", self.instance.number, sentence)
 

@@ -162,6 +162,7 @@ class Receiver:
                 while handled and not self.stopping.is_set():
                     fetches = callbacks.Fetches(MAX_FETCHES - len(fetching))
                     handled = await self.callback_thread.submit(callbacks.handle_due, fetches)
+                    self.residents.lookups.start(fetches.lookups)
                     for fetch in fetches.claimed:
                         task = asyncio.create_task(self.handle_with_files(fetch))
                         fetching.add(task)
@@ -182,6 +183,7 @@ class Receiver:
                 fetch.instance, fetch.link, fetch.channel, fetch.wanted
             )
             await self.callback_thread.submit(callbacks.handle_with_files, fetch, files)
+            self.residents.lookups.start(fetch.lookups)
         except UNREACHABLE as error:
             log_unreachable("callbacks", error)
         except asyncio.CancelledError:

@@ -17,6 +17,7 @@ from instances.receiving import ownership
 from instances.receiving.connection import Connection
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
 from instances.receiving.files import FileFetcher
+from instances.receiving.group_lookups import GroupLookups
 from instances.receiving.links import receiving_channel, receiving_names
 from instances.receiving.network import LoopNetwork
 from instances.receiving.stream_gateway import StreamGateway
@@ -40,6 +41,7 @@ class Residents:
         self.files = FileFetcher(self.network)
         self.gateway = StreamGateway()
         self.threads = [DatabaseThread(f"recorder {number}") for number in range(RECORD_THREADS)]
+        self.lookups = GroupLookups(self.network, self.threads[0])
         self.connections: dict[int, Connection] = {}
         self.succeeded: set[int] = set()  # responses that are not recorded yet
         self.share = ownership.Share(0, 1)
@@ -116,6 +118,7 @@ class Residents:
             thread,
             self.count_success,
             self.gateway,
+            self.lookups,
         )
 
     def count_success(self, connection: Connection) -> None:
@@ -134,6 +137,7 @@ class Residents:
     async def close(self) -> None:
         """End all connections and give the instances back."""
         await self.end(list(self.connections))
+        await self.lookups.end()
         await self.gateway.close()
         try:
             if receiving_names():

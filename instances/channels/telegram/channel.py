@@ -10,7 +10,7 @@ from instances.actions.chats.chats import Denied
 from instances.channels.base import Button, Can, CannotDo
 from instances.channels.linking import Found
 from instances.channels.media import FetchedFile
-from instances.channels.receiving import Batch, CallbackRequest, Network, Reply, Store
+from instances.channels.receiving import Batch, CallbackRequest, GroupLookup, Network, Reply, Store
 from instances.channels.remote import RemoteChannel
 from instances.channels.requests import (
     Limits,
@@ -22,7 +22,16 @@ from instances.channels.requests import (
     Result,
 )
 from instances.channels.responses import json_object
-from instances.channels.telegram import api, callbacks, files, linking, outgoing, polling, responses
+from instances.channels.telegram import (
+    administrators,
+    api,
+    callbacks,
+    files,
+    linking,
+    outgoing,
+    polling,
+    responses,
+)
 from instances.channels.telegram.updates import read_update
 from instances.commands import Command, LeaveGroup, MessengerGroup, ShowActivity
 from instances.models import ActionType, Chat, Instance, MessageType
@@ -34,8 +43,8 @@ NO_GROUPS = "Telegram bots cannot do this in groups: do it in the Telegram app."
 
 
 class TelegramChannel(RemoteChannel):
-    """Implements channels.base.Channel, Receiving and Pushing (which of the two: linking.is_pushed), Linkable and
-    Disconnectable."""
+    """Implements channels.base.Channel, Receiving and Pushing (which of the two: linking.is_pushed), LooksUpGroups,
+    Linkable and Disconnectable."""
 
     keeps_stream = False
     cannot: Mapping[str, str] = {
@@ -115,6 +124,12 @@ class TelegramChannel(RemoteChannel):
 
     async def fetch(self, link: Link, media: Media, network: Network) -> FetchedFile:
         return await files.fetch(link, media, network)
+
+    def lookups(self, events: Sequence[ReceivedEvent]) -> Sequence[GroupLookup]:
+        return administrators.lookups(events)
+
+    async def look_up(self, link: Link, lookup: GroupLookup, network: Network) -> Sequence[ReceivedEvent]:
+        return await administrators.look_up(link, lookup, network)
 
     # -- linking
 

@@ -111,6 +111,22 @@ def get_webhook_info(state: State, bot: Bot, arguments: Arguments) -> Any:
     return info
 
 
+@method
+def get_chat(state: State, bot: Bot, arguments: Arguments) -> Any:
+    chat = state.chat(bot, arguments.get("chat_id"))
+    return chat.to_json() | {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": {}}
+
+
+@method
+def get_chat_administrators(state: State, bot: Bot, arguments: Arguments) -> Any:
+    """All but other bots."""
+    chat: Chat = state.chat(bot, arguments.get("chat_id"))
+    return [
+        {"user": user.to_json(), "status": status, "is_anonymous": False}
+        for user, status in chat.administrators
+    ]
+
+
 def take_allowed_updates(bot: Bot, arguments: Arguments) -> None:
     allowed = json_value(arguments, "allowed_updates")
     if allowed is not None:

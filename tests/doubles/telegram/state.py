@@ -63,6 +63,7 @@ class Chat:
     statuses: dict[int, str] = field(
         default_factory=dict
     )  # of members of a group, as far as a test has set them
+    administrators: list[tuple[User, str]] = field(default_factory=list)  # with their status
     refusal: str = ""  # the description of the 403 that the bot gets
     moved_to: int | None = None
     starts: deque[float] = field(default_factory=deque)  # of the bot's messages, for its limit

@@ -54,7 +54,9 @@ def failures_in_a_row(*, before: int, keeps_stream: bool) -> list[int]:
         recorder: Any = Recorder(3)
         other: Any = None
         channel: Any = ClosingChannel(keeps_stream=keeps_stream)
-        tried = Connection(1, stored, Link(1, ""), channel, other, other, recorder, lambda _: None, other)
+        tried = Connection(
+            1, stored, Link(1, ""), channel, other, other, recorder, lambda _: None, other, other
+        )
         await recorder.is_done.wait()
         await tried.end()
         found: list[int] = recorder.failures

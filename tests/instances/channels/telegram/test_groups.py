@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,14 +15,17 @@ from instances.actions.channel_links import save_link
 from instances.actions.chats.chats import MAX_PARTICIPANTS
 from instances.actions.received import record_events
 from instances.actions.settings import change_settings
+from instances.channels.receiving import GroupLookup, ReceiveFailed
+from instances.channels.requests import Link
 from instances.channels.telegram.updates import read_update
 from instances.models import Chat, Instance
-from instances.received_events import GroupChanged, GroupJoined
-from tests.doubles.telegram import Bot, User
+from instances.received_events import GroupChanged, GroupJoined, MessageReceived, ReceivedEvent
+from instances.receiving.network import LoopNetwork
+from tests.doubles.telegram import Bot, Fault, User, flood
 from tests.doubles.telegram import Chat as Group
 from tests.factories import InstanceFactory
-from tests.instances.channels.group_chats import people, updates
-from tests.instances.channels.telegram.messenger import ANN, TelegramMessenger, credentials_of
+from tests.instances.channels.group_chats import people, shown_names, updates
+from tests.instances.channels.telegram.messenger import ANN, CHANNEL, TelegramMessenger, credentials_of
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +86,7 @@ def test_the_bot_is_added_to_a_group_and_its_clients_see_it(
     shown = client.get(url).json()
     assert shown["name"] == "Trip" and shown["metadata"]["isGroup"] is True
     assert shown["metadata"]["participants"] == [chat_id(bot.user), chat_id(BEN)]
+    assert shown_names(instance, id_of(group))[chat_id(BEN)] == "Ben", "who has no chat with the bot"
 
 
 def test_a_group_that_is_created_with_the_bot(instance: Instance, bot: Bot) -> None:
@@ -120,6 +126,55 @@ def test_an_administrator_is_told_who_the_others_are(instance: Instance, bot: Bo
     MESSENGER.double.join_group(bot, BEN, group, status="restricted")
     MESSENGER.receive(instance)
     assert people(id_of(group)) == {own: True}, "restricted, and no longer a member"
+
+
+def look_up(instance: Instance, reported: list[ReceivedEvent]) -> list[ReceivedEvent]:
+    """Look up what these events leave open, as a receiver does; returns what was recorded."""
+
+    async def ask() -> list[ReceivedEvent]:
+        network = LoopNetwork()
+        found = [await CHANNEL.look_up(link, lookup, network) for lookup in CHANNEL.lookups(reported)]
+        return [event for events in found for event in events]
+
+    bot = MESSENGER.bot(instance)
+    link = Link(instance.number, "", credentials_of(bot), str(bot.user.id))
+    events = asyncio.run(ask())
+    record_events(instance, events, is_patient=False)
+    return events
+
+
+def test_administrators_are_asked_for_once(instance: Instance, bot: Bot, group: Group) -> None:
+    """Also if the bot is none, and with their names; the group has been renamed meanwhile."""
+    group.administrators, group.title = [(ANN, "creator"), (BEN, "administrator")], "Trip to Rome"
+    look_up(instance, [GroupJoined(id_of(group), "Trip")])
+    assert people(id_of(group)) == {chat_id(bot.user): False, chat_id(ANN): True, chat_id(BEN): True}
+    assert shown_names(instance, id_of(group))[chat_id(BEN)] == "Ben"
+    assert Chat.objects.get(chat_id=id_of(group)).name == "Trip to Rome"
+
+
+def test_what_telegram_refuses_is_left_open(instance: Instance, bot: Bot, group: Group) -> None:
+    event = GroupChanged(id_of(group), joined=((chat_id(EVE),),))
+    for refuse in ("Forbidden: bot was kicked from the group chat", ""):
+        group.refusal = refuse
+        group.type = "channel"
+        assert look_up(instance, [event]) == [], "of a channel, with its subscribers, nothing is asked"
+    MESSENGER.double.order(Fault("error", method="getChat", status=502))
+    with pytest.raises(ReceiveFailed):
+        look_up(instance, [event])
+    MESSENGER.double.order(flood(7, method="getChat"))
+    with pytest.raises(ReceiveFailed) as caught:
+        look_up(instance, [event])
+    assert caught.value.seconds == 7
+
+
+def test_which_groups_are_looked_up() -> None:
+    message = MessageReceived("1", "telegram:5@c.us", "hi")
+    assert CHANNEL.lookups([message, GroupChanged("telegram:-5@g.us", left=(("telegram:5@c.us",),))]) == []
+    in_group = replace(message, chat_id="telegram:-5@g.us")
+    [found] = CHANNEL.lookups([in_group, in_group])
+    assert (found, found.is_repeated) == (GroupLookup("telegram:-5@g.us"), False)
+    [again] = CHANNEL.lookups([in_group, GroupJoined("telegram:-5@g.us")])
+    assert again == found and again.is_repeated, "the bot has entered it"
 
 
 def test_the_bot_is_removed_and_added_again(instance: Instance, bot: Bot, group: Group) -> None:

@@ -104,6 +104,18 @@ def test_a_person_writes_a_bot_answers_and_kills_lose_nothing(tmp_path: Path, do
                     kill([run_of(product, role) for role in roles])
             expected.update(f"re: {one}" for one in numbers)
 
+        group = double.add_group(bot, "Trip")
+        group.administrators = [(ann, "creator")]
+        double.add_to_group(bot, double.add_person("Ben"), group)
+        chat = {"token": echo.token, "chatId": f"telegram:{group.id}@g.us"}
+        wait_until(
+            lambda: (
+                requests.get(f"{echo.api}/dialog", chat, timeout=60).json().get("metadata", {}).get("admins")
+                == [f"telegram:{ann.id}@c.us"]
+            ),
+            "the receiver asks who the administrators are",
+        )
+
         double.order(Fault("error", method="sendMessage", status=502))
         double.order(flood(1, method="sendMessage"))
         double.order(Fault("reset", method="getUpdates"))
