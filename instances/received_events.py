@@ -132,7 +132,7 @@ class GroupJoined:
 class GroupChanged:
     """A group was changed by anyone, also by the account. Empty values are unchanged; what is known changes nothing.
 
-    `names` as in GroupJoined.
+    `names` as in GroupJoined. `same` are people who may be listed by each of their ids, and are one participant each.
     """
 
     chat_id: str
@@ -141,6 +141,7 @@ class GroupChanged:
     left: tuple[Person, ...] = ()
     promoted: tuple[Person, ...] = ()  # are admins now
     demoted: tuple[Person, ...] = ()
+    same: tuple[Person, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -202,6 +202,7 @@ def record_group(instance: Instance, event: GroupJoined | GroupChanged) -> None:
             left=[valid_ids(person) for person in event.left],
             promoted=[valid_ids(person) for person in event.promoted],
             demoted=[valid_ids(person) for person in event.demoted],
+            same=[valid_ids(person) for person in event.same],
             names=valid_names(event.names),
         )
 

@@ -136,6 +136,8 @@ class Participant(models.Model):
 
     chat = models.ForeignKey(Chat, models.CASCADE, related_name="participants")
     member = models.CharField("chat id of the member", max_length=CHAT_ID_LENGTH)
+    # of a person who has two at the messenger: a number, and an id that hides it
+    other_id = models.CharField(max_length=CHAT_ID_LENGTH, blank=True, default="", db_default="")
     is_admin = models.BooleanField(default=False)
     # as the messenger says; a name in the address book (Chat.name) comes first
     name = models.CharField(max_length=200, blank=True, default="", db_default="")

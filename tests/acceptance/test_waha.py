@@ -16,7 +16,8 @@ from tests.messengers.bot import answering_bot
 from tests.product import Product
 from tests.receiver import Receiver
 
-ANN = "17680561234@c.us"
+ANN, OWN = "17680561234@c.us", "15550001111@c.us"
+HIDDEN, GROUP = "98765432101234@lid", "120363000000000001@g.us"
 PICTURE = b"\x89PNG\r\n" + bytes(range(256)) * 400
 
 
@@ -73,6 +74,9 @@ class Linked:
         response = requests.post(url, json=arguments, timeout=60)
         assert response.json()["sent"], response.text
         return response.json()
+
+    def participants(self, group: str) -> set[str]:
+        return set(self.get("dialog", chatId=group).json()["metadata"]["participants"])
 
     def messages(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get("messages", last=1).json()["messages"]
@@ -172,6 +176,13 @@ def test_a_person_writes_the_bot_answers_and_the_person_reads_it(
         wait_until(lambda: any(one.get("body") == "typed on it" for one in heard), "what was typed")
         [typed] = [one for one in linked.messages() if one["body"] == "typed on it"]
         assert (typed["fromMe"], typed["self"]) == (True, 0)
+
+        session.lids = {HIDDEN: ANN}
+        session.join(GROUP, "Trip", {ANN: "admin", OWN: "participant"})
+        session.write(GROUP, "by my other id", participant=HIDDEN)
+        wait_until(lambda: any(one.get("body") == "by my other id" for one in heard), "the group's message")
+        wait_until(lambda: (f"lids/{HIDDEN}", {}) in session.calls, "the receiver asks who that is")
+        wait_until(lambda: linked.participants(GROUP) == {ANN, OWN}, "Ann is one participant")
 
 
 def test_forged_and_repeated_events_change_nothing(product: Product, servers: list[Waha]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypedDict, Unpack
 from unicodedata import category
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from chatapi.database import prepared
@@ -84,7 +85,7 @@ def chat_for_message(
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(chat)))
         return chat
     chat.instance = instance
-    known = names_of_participants(chat, people)
+    known = known_participants(chat, people)
     newcomers = [] if chat.left_at else room_for(chat, [one for one in people if one not in known])
     if chat.is_group and chat.name and at < chat.last_time.replace(microsecond=0):
         name = ""
@@ -103,8 +104,8 @@ def chat_for_message(
     if before is not None:
         add_participants(chat, newcomers, names={author: author_name})
         emit_chat_update(chat, before)
-    if author in known and known[author] != clean_name(author_name):
-        name_participants(chat, {author: author_name})
+    if author in known and known[author].name != clean_name(author_name):
+        describe_participants(chat, names={known[author].member: author_name})
     return chat
 
 
@@ -159,16 +160,17 @@ def chats_of_sent_messages(
 def without_participants(chat: Chat, people: Iterable[str]) -> list[str]:
     """Returns those of `people` who are not participants of the group."""
     wanted = list(dict.fromkeys(people))
-    known = names_of_participants(chat, wanted)
+    known = known_participants(chat, wanted)
     return [one for one in wanted if one not in known]
 
 
-def names_of_participants(chat: Chat, people: Collection[str]) -> dict[str, str]:
-    """Returns the names of those of `people` who are participants of the group. One query; none without people."""
+def known_participants(chat: Chat, people: Collection[str]) -> dict[str, Participant]:
+    """Returns those of `people` who are participants of the group, by either id. One query; none without people."""
     if not people:
         return {}
-    found = Participant.objects.filter(chat=chat, member__in=people)
-    return dict(found.values_list("member", "name"))
+    has_id = Q(member__in=people) | Q(other_id__in=people)
+    found = list(Participant.objects.filter(has_id, chat=chat))
+    return {one.other_id: one for one in found if one.other_id} | {one.member: one for one in found}
 
 
 def room_for(chat: Chat, newcomers: list[str]) -> list[str]:
@@ -198,17 +200,25 @@ def add_participants(
     )
 
 
-def name_participants(chat: Chat, names: Mapping[str, str]) -> None:
-    """Name participants of a group, whose names are not part of hooks. One query for names, and one if any is new."""
+def describe_participants(
+    chat: Chat, *, names: Mapping[str, str], other_ids: Mapping[str, str] | None = None
+) -> None:
+    """Record names and second ids of participants of a group, which are not part of hooks.
+
+    One query if there are any, and one if any is new. Empty values are unchanged.
+    """
+    ids = other_ids or {}
     wanted = {one: cleaned for one, name in names.items() if (cleaned := clean_name(name))}
-    if not wanted:
+    if not (wanted or ids):
         return
-    participants = Participant.objects.filter(chat=chat, member__in=wanted)
-    renamed = [one for one in participants.only("member", "name") if one.name != wanted[one.member]]
-    for one in renamed:
-        one.name = wanted[one.member]
-    if renamed:
-        Participant.objects.bulk_update(renamed, ["name"], batch_size=200)
+    changed = []
+    for one in Participant.objects.filter(chat=chat, member__in={*wanted, *ids}):
+        before = one.name, one.other_id
+        one.name, one.other_id = wanted.get(one.member, one.name), ids.get(one.member, one.other_id)
+        if (one.name, one.other_id) != before:
+            changed.append(one)
+    if changed:
+        Participant.objects.bulk_update(changed, ["name", "other_id"], batch_size=200)
 
 
 def emit_chat_update(chat: Chat, before: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ are checked again when they are carried out. They are not checked for what a mes
 (channels.base.Channel.decides_on_groups) has done or reports: record_joined_group and record_group_change.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,9 +18,9 @@ from instances.actions.chats.chats import (
     Denied,
     add_participants,
     clean_name,
+    describe_participants,
     emit_chat_update,
     find_chat,
-    name_participants,
     without_participants,
 )
 from instances.models import Chat, Instance, Participant, new_invite_code
@@ -238,7 +238,7 @@ def record_joined_group(
     chat_id: str,
     name: str = "",
     image: str = "",
-    members: Iterable[tuple[Person, bool]] = (),
+    members: Collection[tuple[Person, bool]] = (),
     names: Mapping[str, str] = NO_NAMES,
     stays_removed: bool = False,
 ) -> Chat:
@@ -260,15 +260,13 @@ def record_joined_group(
     group.left_at, group.removed_at = None, group.removed_at if stays_removed else None
     group.save(update_fields=["name", "image", "left_at", "removed_at"])
     known = dict(payloads.members_of(group))
-    persons = [(person, is_admin) for person, is_admin in members]
-    people = {recorded_id(person, known): is_admin for person, is_admin in persons}
-    shown = names_of([person for person, _ in persons], names)
+    ids = Ids(group, [person for person, _ in members])
+    people = {ids.recorded(person, known): is_admin for person, is_admin in members}
     if people:
-        wanted = limited(people | {own: people.get(own, False)}, known, own)
-        change_participants(group, known, wanted, names=shown)
+        change_participants(group, known, limited(people | {own: people.get(own, False)}, known, own))
     elif own not in known:
         add_participants(group, [own])
-    name_participants(group, shown)
+    ids.describe(names, people)
     if before is None:
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(group)))
     else:
@@ -282,10 +280,11 @@ def record_group_change(
     *,
     group_id: str,
     name: str = "",
-    joined: Iterable[Person] = (),
-    left: Iterable[Person] = (),
-    promoted: Iterable[Person] = (),
-    demoted: Iterable[Person] = (),
+    joined: Collection[Person] = (),
+    left: Collection[Person] = (),
+    promoted: Collection[Person] = (),
+    demoted: Collection[Person] = (),
+    same: Collection[Person] = (),
     names: Mapping[str, str] = NO_NAMES,
 ) -> None:
     """Record what the messenger reports of a group, with one hook; "" is an unchanged name.
@@ -301,31 +300,59 @@ def record_group_change(
     known = dict(payloads.members_of(group))
     before = payloads.chat_dict(group, list(known.items()))
     people, own = dict(known), instance.own_chat_id
+    ids = Ids(group, [*joined, *promoted, *demoted, *same, *left])
+    ids.merge(people)
     for person in joined:
-        people.setdefault(recorded_id(person, people), False)
+        people.setdefault(ids.recorded(person, people), False)
         group.left_at = None if own in person else group.left_at
     for admins, is_admin in ((promoted, True), (demoted, False)):
-        people |= {recorded_id(person, people): is_admin for person in admins}
+        people |= {ids.recorded(person, people): is_admin for person in admins}
     for person in left:
-        people.pop(recorded_id(person, people), None)
+        people.pop(ids.recorded(person, people), None)
         group.left_at = group.left_at or timezone.now() if own in person else group.left_at
     group.name = clean_name(name) or group.name
     group.save(update_fields=["name", "left_at"])
-    shown = names_of([*joined, *promoted, *demoted], names)
-    change_participants(group, known, limited(people, known, own), names=shown)
-    name_participants(group, shown)
+    change_participants(group, known, limited(people, known, own))
+    ids.describe(names, people)
     emit_chat_update(group, before)
 
 
-def names_of(people: Iterable[Person], names: Mapping[str, str]) -> dict[str, str]:
-    """Returns the names of people by each of their ids."""
-    return dict(names) | {
-        one: name for person in people if (name := name_of(person, names)) for one in person
-    }
+class Ids:
+    """By which ids these people are participants of a group. One query, none without people."""
 
+    def __init__(self, group: Chat, people: Iterable[Person]) -> None:
+        self.group, self.people = group, [person for person in people if person]
+        found = Participant.objects.filter(chat=group).exclude(other_id="") if self.people else ()
+        self.members = {one.other_id: one.member for one in found}  # by second id
+        self.names: dict[str, str] = {}  # of those who were listed twice
 
-def name_of(person: Person, names: Mapping[str, str]) -> str:
-    return next((name for one in person if (name := names.get(one, ""))), "")
+    def of(self, person: Person) -> list[str]:
+        """Returns the ids by which the person may be a participant."""
+        return list(dict.fromkeys([*person, *(self.members[one] for one in person if one in self.members)]))
+
+    def recorded(self, person: Person, known: Mapping[str, bool]) -> str:
+        """Returns the id by which the person is a participant; the first one if they are none."""
+        return next((one for one in self.of(person) if one in known), person[0])
+
+    def merge(self, people: dict[str, bool]) -> None:
+        """Make one participant of each person who is listed by two ids: the earlier one."""
+        for person in self.people:
+            mine = self.of(person)
+            listed = [one for one in people if one in mine] if len(mine) > 1 else []
+            for other in listed[1:]:
+                people[listed[0]] = people.pop(other) or people[listed[0]]
+                row = Participant.objects.filter(chat=self.group, member=other).first()
+                self.names[listed[0]] = row.name if row else ""
+
+    def describe(self, names: Mapping[str, str], people: Mapping[str, bool]) -> None:
+        """Record the names of participants, and their second ids."""
+        shown, other_ids = dict(self.names), dict[str, str]()
+        for person in self.people:
+            member = self.recorded(person, people)
+            shown[member] = next(filter(None, map(names.get, person)), shown.get(member, ""))
+            if other := next((one for one in person if one != member), ""):
+                other_ids[member] = other
+        describe_participants(self.group, names=shown, other_ids=other_ids)
 
 
 def limited(people: Mapping[str, bool], known: Mapping[str, bool], own: str) -> dict[str, bool]:
@@ -337,25 +364,15 @@ def limited(people: Mapping[str, bool], known: Mapping[str, bool], own: str) -> 
     return {one: is_admin for one, is_admin in people.items() if one in kept}
 
 
-def recorded_id(person: Person, known: Mapping[str, bool]) -> str:
-    """Returns the id by which the person is a participant; the first one if they are none."""
-    return next((one for one in person if one in known), person[0])
-
-
-def change_participants(
-    group: Chat, known: Mapping[str, bool], wanted: Mapping[str, bool], *, names: Mapping[str, str]
-) -> None:
-    """Change the participants from those that are `known`; both with whether each is an admin.
-
-    `names` are those of new ones.
-    """
+def change_participants(group: Chat, known: Mapping[str, bool], wanted: Mapping[str, bool]) -> None:
+    """Change the participants from those that are `known`; both with whether each is an admin."""
     participants = Participant.objects.filter(chat=group)
     participants.filter(member__in=[one for one in known if one not in wanted]).delete()
     for is_admin in (True, False):
         changed = [one for one in known if known[one] != is_admin and wanted.get(one) == is_admin]
         participants.filter(member__in=changed).update(is_admin=is_admin)
     new = [one for one in wanted if one not in known]
-    add_participants(group, new, admins=[one for one in new if wanted[one]], names=names)
+    add_participants(group, new, admins=[one for one in new if wanted[one]])
 
 
 def invite_link_of(group: Chat) -> str | None:

@@ -13,7 +13,7 @@ from instances.channels.base import Button, CannotDo
 from instances.channels.linking import Found
 from instances.channels.links import link_of_instance
 from instances.channels.media import FetchedFile
-from instances.channels.receiving import Batch, CallbackRequest, Network, Reply, Store
+from instances.channels.receiving import Batch, CallbackRequest, GroupLookup, Network, Reply, Store
 from instances.channels.remote import RemoteChannel
 from instances.channels.requests import (
     Limits,
@@ -34,6 +34,7 @@ from instances.channels.waha import (
     linking,
     outgoing,
     responses,
+    second_ids,
 )
 from instances.commands import Command, MessengerGroup
 from instances.models import AccountStatus, Instance, LoadingReason
@@ -42,7 +43,7 @@ from instances.received_events import Media, ReceivedEvent, StatusReported
 
 class WahaChannel(RemoteChannel):
     """Implements base.Channel, media.HasMedia, linking.Linkable, Disconnectable and PairsByCode,
-    receiving.Pushing and Receiving.
+    receiving.Pushing, Receiving and LooksUpGroups.
 
     Events are pushed. What is received besides is the history after a gap.
     """
@@ -130,6 +131,12 @@ class WahaChannel(RemoteChannel):
 
     async def fetch(self, link: Link, media: Media, network: Network) -> FetchedFile:
         return await files.fetch(link, media, network)
+
+    def lookups(self, events: Sequence[ReceivedEvent]) -> Sequence[GroupLookup]:
+        return second_ids.lookups(events)
+
+    async def look_up(self, link: Link, lookup: GroupLookup, network: Network) -> Sequence[ReceivedEvent]:
+        return await second_ids.look_up(link, lookup, network)
 
     # -- linking
 

@@ -141,6 +141,11 @@ class Waha(WebServer):
             case ("DELETE", "chats", _, "messages", message):
                 session.deleted.append(message)
                 return ok({"success": True})
+            case ("GET", "lids", "pn", number):
+                return ok({"lid": {pn: lid for lid, pn in session.lids.items()}.get(number), "pn": number})
+            case ("GET", "lids", lid):
+                session.calls.append((f"lids/{lid}", {}))
+                return ok({"lid": lid, "pn": session.lids.get(lid)})
             case ("POST", "groups"):
                 group = f"{120_363_000_000_000_100 + self.counter.next()}@g.us"
                 people = {one["id"]: "participant" for one in body["participants"]}

@@ -72,6 +72,7 @@ class Session:
     deleted: list[str] = field(default_factory=list)
     without_account: set[str] = field(default_factory=set)  # numbers
     other_ids: dict[str, str] = field(default_factory=dict)  # number → chat id at WhatsApp
+    lids: dict[str, str] = field(default_factory=dict)  # id that hides a number → chat id of the number
     invite_codes: dict[str, str] = field(default_factory=dict)
     group: str = "120363000000000001@g.us"  # that an unknown invite code opens
     files: dict[str, Stored] = field(default_factory=dict)

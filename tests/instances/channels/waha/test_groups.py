@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from instances.actions.received import record_events
 from instances.actions.settings import change_settings
+from instances.channels.links import link_of_instance
+from instances.channels.receiving import GroupLookup
 from instances.models import Chat, Instance
+from instances.received_events import ReceivedEvent
+from instances.receiving.network import LoopNetwork
 from tests.doubles.waha import ENGINES, Session
 from tests.factories import InstanceFactory
-from tests.instances.channels.group_chats import people, updates
-from tests.instances.channels.waha.messenger import WahaMessenger
+from tests.instances.channels.group_chats import people, shown_names, updates
+from tests.instances.channels.waha.messenger import CHANNEL, WahaMessenger, callback_of
 
 OWN, ANN, BEN = "15550001111@c.us", "17680561234@c.us", "4915112345678@c.us"
 HIDDEN = "98765432101234@lid"
@@ -112,6 +118,52 @@ def test_a_person_with_two_ids_is_one_participant(
     session.change_participants(GROUP, "leave", HIDDEN, numbers={HIDDEN: BEN})
     messenger.deliver_new(instance)
     assert people(GROUP) == {ANN: True, OWN: False}
+
+
+def write_and_look_up(
+    messenger: WahaMessenger, instance: Instance, person: str, name: str
+) -> list[GroupLookup]:
+    """Write in the group, and look up what a receiver would; returns that."""
+    session = messenger.session(instance)
+    session.write(GROUP, "hello", name=name, participant=person)
+    callback = callback_of(session.events[-1], f"hmac-key-of-{session.name}")
+    messenger.deliver_new(instance)
+    link = link_of_instance(instance)
+    wanted = list(CHANNEL.lookups(CHANNEL.read_callback(link, callback)))
+
+    async def ask() -> list[ReceivedEvent]:
+        network = LoopNetwork()
+        return [event for one in wanted for event in await CHANNEL.look_up(link, one, network)]
+
+    record_events(instance, asyncio.run(ask()), is_patient=False)
+    return wanted
+
+
+def test_a_person_of_a_group_who_writes_by_another_id_is_one_participant(
+    messenger: WahaMessenger, instance: Instance, session: Session, group: Chat
+) -> None:
+    session.lids = {HIDDEN: BEN}
+    everyone = {ANN: True, BEN: False, OWN: False}
+    assert write_and_look_up(messenger, instance, HIDDEN, "Ben") == [GroupLookup(GROUP, HIDDEN)]
+    assert people(GROUP) == everyone and shown_names(instance, GROUP)[BEN] == "Ben"
+    before = len(updates(instance))
+    write_and_look_up(messenger, instance, HIDDEN, "Ben Smith")
+    assert people(GROUP) == everyone and shown_names(instance, GROUP)[BEN] == "Ben Smith"
+    assert len(updates(instance)) == before, "the second id is remembered"
+    session.change_participants(GROUP, "promote", HIDDEN)
+    messenger.deliver_new(instance)
+    assert people(GROUP) == {**everyone, BEN: True}
+    session.change_participants(GROUP, "leave", HIDDEN)
+    messenger.deliver_new(instance)
+    assert people(GROUP) == {ANN: True, OWN: False}
+
+
+def test_a_person_whose_number_whatsapp_does_not_tell_stays_hidden(
+    messenger: WahaMessenger, instance: Instance, session: Session, group: Chat
+) -> None:
+    assert write_and_look_up(messenger, instance, HIDDEN, "Eve") == [GroupLookup(GROUP, HIDDEN)]
+    assert people(GROUP) == {ANN: True, BEN: False, OWN: False, HIDDEN: False}
+    assert write_and_look_up(messenger, instance, ANN, "Ann") == [], "she writes by her number"
 
 
 def test_the_account_is_one_participant_if_the_group_hides_numbers(
