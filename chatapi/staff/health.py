@@ -15,6 +15,7 @@ from django_q.models import Failure, OrmQ
 from chatapi.runtime.doctor.checklist import CHECKS, ON_PAGE
 from chatapi.runtime.doctor.findings import Finding
 from chatapi.runtime.doctor.runs import Result, carry_out_for_page
+from chatapi.runtime.doctor.site_report import read_report
 from hooks.metrics import BUCKETS, Histogram, snapshot
 from hooks.models import HEARTBEAT_AGE, OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
 from instances.limits import disk_space
@@ -70,7 +71,9 @@ def health_context() -> dict[str, Any]:
 
 def checks_context() -> dict[str, Any]:
     """The template's context of the checks, with the worst findings first."""
-    results = carry_out_for_page(ON_PAGE)
+    report = read_report()
+    results = [*carry_out_for_page(ON_PAGE), *(report.results if report else ())]
+    shown = {result.check.name for result in results}
     found: list[tuple[Finding, Result]] = [
         (finding, result) for result in results for finding in result.findings
     ]
@@ -78,7 +81,8 @@ def checks_context() -> dict[str, Any]:
         "found": sorted(found, key=lambda one: -one[0].level),
         "not_carried_out": [result for result in results if result.reason],
         "passed": sum(not result.findings and not result.reason for result in results),
-        "checks_elsewhere": [check.title for check in CHECKS if not check.is_on_page],
+        "checks_elsewhere": [check.title for check in CHECKS if check.name not in shown],
+        "site_checked_at": report and report.checked_at,
     }
 
 

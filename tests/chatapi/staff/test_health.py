@@ -1,13 +1,17 @@
 """The health page: who works, what waits, who fails."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
+from chatapi.runtime.doctor.site_report import write_report
+from chatapi.runtime.doctor.start_watch import carry_out_site_checks
 from hooks.models import Endpoint, Hook, Kind, Role, Runner
 from instances.actions.channel_links import lose_link, save_link
 from instances.actions.sending.accept import send_message
@@ -41,6 +45,24 @@ def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: In
     assert "running" in page and "no heartbeat" in page
     assert "https://example.com/hook" in page and "3\xa0hours" in page
     assert len(asked) == 55
+
+
+def test_it_shows_what_the_last_checks_through_site_url_found(
+    staff: Client, settings: Settings, tmp_path: Path
+) -> None:
+    """The report is of the web server's start; the page makes no request."""
+    settings.DATA_DIR, settings.SITE_URL = tmp_path, "http://127.0.0.1:9"  # the port of no service
+    assert "was checked" not in staff.get("/admin/health/").content.decode()
+    write_report(carry_out_site_checks())
+    page = staff.get("/admin/health/").content.decode()
+    assert (
+        "does not respond on this machine" in page or "SITE_URL cannot be reached from this machine" in page
+    )
+    assert "The way through SITE_URL was checked 0\xa0minutes ago." in page
+    elsewhere = page[page.index("also checks:") :]
+    assert "host name through the proxy" in elsewhere and "site_url leads to this site" not in elsewhere
+    settings.SITE_URL = "http://127.0.0.1:10"  # the report of another URL says nothing about this one
+    assert "was checked" not in staff.get("/admin/health/").content.decode()
 
 
 def test_it_shows_the_lost_links_with_their_reason_and_no_secret(staff: Client, instance: Instance) -> None:

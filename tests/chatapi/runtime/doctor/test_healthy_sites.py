@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ import pytest
 import trustme
 
 from chatapi.runtime.doctor.checklist import CHECKS
+from chatapi.runtime.doctor.site_report import NAME
+from chatapi.runtime.doctor.start_watch import SITE_CHECKS
 from tests.chatapi.runtime.doctor.finding import complaints, doctor
 from tests.faults.databases import Database
 from tests.product import READY_SECONDS, Product, free_port, manage
@@ -91,3 +94,14 @@ def test_a_site_behind_a_proxy(behind_proxy: tuple[Product, Front]) -> None:
     code, found = healthy_report(product, EXPECTED)
     assert code == 2
     assert set(found) == set(EXPECTED), found
+
+
+def test_a_start_behind_a_right_proxy_says_nothing(behind_proxy: tuple[Product, Front]) -> None:
+    product, _ = behind_proxy
+    report = product.data_dir / NAME
+    while not report.exists():
+        time.sleep(0.1)
+    checks = json.loads(report.read_text())["checks"]
+    assert [check["name"] for check in checks] == [check.name for check in SITE_CHECKS]
+    assert [check for check in checks if check["findings"] or check["reason"]] == []
+    assert [line for line in product.lines if "[site]" in line] == []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.server
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,8 +22,17 @@ from chatapi.runtime.doctor.findings import Level
 from chatapi.runtime.doctor.front import PATH, PROOF_HEADER, VALID_SECONDS, make_proof
 from chatapi.runtime.doctor.redaction import redact
 from chatapi.runtime.doctor.runs import carry_out
+from chatapi.runtime.doctor.site_report import read_report
+from chatapi.runtime.doctor.start_watch import (
+    FIRST_ATTEMPTS,
+    LOCK,
+    REPEAT_SECONDS,
+    watch,
+    watch_as_only_process,
+)
 from tests.chatapi.runtime.doctor.conftest import PointedAt
 from tests.chatapi.runtime.doctor.finding import find, found
+from tests.chatapi.runtime.web.serving import wait_until
 from tests.faults.certificates import expired, self_signed, server_context
 from tests.faults.databases import Database
 from tests.product import READY_SECONDS, Product, free_port
@@ -60,9 +70,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Product,
     folder = tmp_path_factory.mktemp("site")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-    with Product(
-        folder / "data", SITE_URL="https://localhost", HOOKS_CA_FILE=str(folder / "ca.pem"), STANDBY="0"
-    ) as product:
+    port, target = free_port(), free_port()
+    certificate = authority.issue_cert("localhost")
+    with (
+        tls_proxy("nginx", target, folder / "nginx", certificate, {SCHEME: ""}, port) as front,
+        Product(
+            folder / "data", target, SITE_URL=front.url, HOOKS_CA_FILE=str(folder / "ca.pem"), STANDBY="0"
+        ) as product,
+    ):
         yield product, authority, folder
 
 
@@ -343,6 +358,67 @@ def test_a_proxy_that_is_not_trusted(site: Site, tmp_path: Path) -> None:
                       "TRUSTED_PROXIES=10.1.2.3,127.0.0.1.")  # fmt: skip
     finally:
         database.stop()
+
+
+# -- the start of a web server
+
+
+def test_a_start_says_what_is_wrong(site: Site) -> None:
+    """The site of these tests was started behind an nginx that does not set X-Forwarded-Proto."""
+    expected = (
+        "The proxy does not set X-Forwarded-Proto to https: sign-in and forms fail. "
+        "nginx: proxy_set_header X-Forwarded-Proto $scheme (docs/running/proxy.md)."
+    )
+    wait_until(lambda: any(expected in line for line in site.product.lines))
+    site.settings.DATA_DIR, site.settings.SITE_URL = (
+        site.product.data_dir,
+        site.product.environment["SITE_URL"],
+    )
+    report = read_report()
+    assert report is not None
+    assert [f"{one.problem} {one.next_step}" for result in report.results for one in result.findings] == [
+        expected
+    ]
+    assert sum(expected in line for line in site.product.lines) == 1
+
+
+def test_the_site_is_checked_until_nothing_is_wrong(
+    site: Site, tmp_path: Path, pointed_at: PointedAt, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The proxy starts after the web server, with a fault; then the fault is repaired."""
+    site.settings.DATA_DIR = tmp_path
+    waited: list[float] = []
+    with ExitStack() as stack:
+        stack.enter_context(
+            pointed_at(HOST=str(site.product.data_dir / "pg" / "socket"), PORT="5432", NAME="chatapi")
+        )
+
+        def wait(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 2:
+                edits = {CADDY: f"header_up -Authorization\n{CADDY}"}
+                stack.enter_context(fronted(site, tmp_path / "wrong", edits, name="caddy"))
+            elif seconds == REPEAT_SECONDS and len(waited) > 3:
+                stack.enter_context(fronted(site, tmp_path / "right", name="caddy"))
+
+        watch(wait)
+    assert waited == [*FIRST_ATTEMPTS[:2], REPEAT_SECONDS, REPEAT_SECONDS]
+    logged = [record.getMessage() for record in caplog.records if record.name == "site"]
+    assert [text for text in logged if "removes or changes headers" in text] == logged[:1]
+    assert "Nothing is wrong any more between SITE_URL and this site." in logged[1]
+    assert len(logged) == 2
+    report = read_report()
+    assert report is not None
+    assert {result.check.name for result in report.results} == {"site-url", *BEHIND_FRONT}
+    assert not any(result.findings or result.reason for result in report.results)
+
+
+def test_one_web_process_of_a_machine_checks(site: Site, tmp_path: Path) -> None:
+    site.settings.DATA_DIR = tmp_path
+    with open(tmp_path / LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        watch_as_only_process()  # returns at once: it would wait for a proxy
+    assert read_report() is None
 
 
 # -- /healthz/front
