@@ -621,6 +621,7 @@ SPECTACULAR_SETTINGS = {
         "SimulatedKind": "testing_tools.simulation.kinds.SimulationKind",
         "CaptureKind": "testing_tools.verification.models.Family",
         "DeliveryPauseReasonEnum": "hooks.models.PauseReason",
+        "PhaseEnum": "hooks.models.Phase",
         "SideEnum": "hooks.models.Side",
         "FaultSide": "instances.sending.explain.FaultSide",
         "MessageState": "instances.models.MessageState",

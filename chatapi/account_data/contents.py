@@ -150,8 +150,8 @@ def instance_tables() -> list[Table]:
         table("sandbox_receipts", SandboxReceipt, "instance", "message_id", "chat_id", "ack", "due_at"),
         table(
             "endpoints", Endpoint, "instance", "id", "name", "url", "guaranteed", "parallel", "strict", "families",
-            "direction", "message_types", "chat_ids", "chat_kinds", "paused_at", "pause_reason", "failing_since",
-            "removed_at",
+            "direction", "message_types", "chat_ids", "chat_kinds", "is_listener", "paused_at", "pause_reason",
+            "failing_since", "removed_at",
         ),
         Table(
             "hooks", Hook, Hook.objects.of_instance,

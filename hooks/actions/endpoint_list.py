@@ -46,8 +46,11 @@ def add_endpoint(
     parallel: bool = False,
     strict: bool = False,
     filters: Filters | None = None,
+    is_listener: bool = False,
 ) -> Endpoint:
     """Add an endpoint to the instance; it gets hooks of the events from now on that match its filters.
+
+    With `is_listener`, `chatapi listen` fetches its hooks (hooks/actions/listening.py).
 
     Raises:
         NotPossible: the instance has MAX_ENDPOINTS.
@@ -75,6 +78,7 @@ def add_endpoint(
         guaranteed=guaranteed,
         parallel=parallel,
         strict=strict,
+        is_listener=is_listener,
         families=list(filters.families),
         direction=filters.direction,
         message_types=list(filters.message_types),

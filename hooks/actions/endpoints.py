@@ -18,6 +18,9 @@ from hooks.outbox import wake
 from hooks.urls import webhook_urls
 
 STRICT_OR_PARALLEL = "`strictOrder` and `parallelHooks` can't both be on. Turn one of them off."
+URL_OF_LISTENER = (
+    "chatapi listen fetches the hooks of this endpoint. Start it with another --forward to change the URL."
+)
 OLD_SECRET = timedelta(hours=24)  # hooks are signed with both secrets for this long after a rotation
 
 
@@ -90,7 +93,10 @@ def change_endpoint(
 
     Raises:
         webhook_urls.InvalidUrl, ConflictingModes, InvalidFilters: a value is not valid; nothing was changed.
+            InvalidUrl too for another URL of an endpoint whose hooks `chatapi listen` fetches.
     """
+    if url is not None and endpoint.is_listener and webhook_urls.check(url) != endpoint.url:
+        raise webhook_urls.InvalidUrl(URL_OF_LISTENER)
     if filters is not None:
         filters = check(filters)
     changed = configure(endpoint, url=url, guaranteed=guaranteed, parallel=parallel, strict=strict, name=name)

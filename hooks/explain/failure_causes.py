@@ -109,6 +109,8 @@ class Intermediary:
 
 
 ANY_FAILURE = range(400, 600)
+# The error text of an attempt of `chatapi listen` to which nothing listened.
+REFUSED_LOCALLY = "refused on the computer that runs chatapi listen"
 # The first match counts.
 INTERMEDIARIES = (
     Intermediary(

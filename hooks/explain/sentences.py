@@ -18,6 +18,7 @@ from hooks.explain.failure_causes import (
     CERTIFICATES,
     HEADER_RULES,
     INTERMEDIARIES,
+    REFUSED_LOCALLY,
     STATUSES,
     STATUSES_NAMED_BY_BODY,
     TIMEOUTS,
@@ -241,6 +242,12 @@ def explain_status(
 
 
 def explain_refused(host: str, netloc: str, error: str) -> Explanation:
+    if error == REFUSED_LOCALLY:
+        return Explanation(
+            f"{netloc} refused the connection on the computer that runs chatapi listen: nothing listens there.",
+            E,
+            "Start your server there, or start chatapi listen with its URL (--forward).",
+        )
     lower = error.lower()
     if "no route" in lower or "unreachable" in lower:
         return Explanation(
@@ -353,6 +360,8 @@ def explain_hook(hook: Hook) -> str:
             return "Being cancelled: it will not be sent."
         case State.QUEUED if waits_for_url(hook):
             return "Not sent yet: the instance has no webhook URL. Set one to send the hook."
+        case State.QUEUED if hook.endpoint_id is not None and hook.endpoint.is_listener:
+            return "Waiting until chatapi listen fetches it."
         case State.QUEUED:
             return "Waiting in the queue."
         case State.SENDING:

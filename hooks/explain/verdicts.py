@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from hooks.explain import sentences
+from hooks.explain.failure_causes import REFUSED_LOCALLY
 from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS
 from hooks.models import Attempt, Outcome, Phase, Verdict
 
@@ -75,6 +76,8 @@ def technical_error(result: Result) -> str:
     """Returns the error text, or an empty string if the phase and the explanation say the same."""
     error = sentences.current_words(result.error)
     if result.outcome == Outcome.BLOCKED or (result.outcome == Outcome.TIMEOUT and error in TIMEOUT_PHASES):
+        return ""
+    if error == REFUSED_LOCALLY:
         return ""
     return error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -20,6 +20,8 @@ MAX_ENDPOINTS = 10  # of one instance
 MAX_CHATS = 100  # in one endpoint's filter
 # Ids of the endpoints that are not the first of their instance start here. The first has its instance's key.
 OTHER_IDS = 2**40
+# A run of `chatapi listen` calls at least every 15 s. After so long without a call it is not connected.
+LISTENER_SEEN = timedelta(seconds=45)
 
 
 def new_secret() -> str:
@@ -107,6 +109,8 @@ class Endpoint(models.Model):
     parallel = models.BooleanField("parallelHooks", default=False)
     # No hook is sent while an older one of this endpoint is unfinished; see hooks/dispatch/strict_order.py.
     strict = models.BooleanField("strictOrder", default=False, db_default=False)
+    # `chatapi listen` on a user's computer fetches its hooks (hooks/actions/listening.py); dispatchers send none.
+    is_listener = models.BooleanField(default=False, db_default=False, editable=False)
     paused_at = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=10, choices=PauseReason, blank=True, default="")
     pause_told_at = models.DateTimeField("owner notified of the pause", null=True, blank=True)
@@ -258,6 +262,10 @@ class Lane(models.Model):
     owner = models.BigIntegerField("dispatcher", null=True, blank=True)
     until = models.DateTimeField(null=True, blank=True)
     cursor = models.BigIntegerField("last claimed hook", default=0, db_default=0)
+    # Of an endpoint with `is_listener`, whose lane has no owner: the run of `chatapi listen` that fetches its hooks,
+    # and when it last called. Null: none runs, or none has called.
+    listener = models.UUIDField(null=True, blank=True)
+    listener_seen_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [
@@ -267,6 +275,15 @@ class Lane(models.Model):
 
     def __str__(self) -> str:
         return f"lane {self.pk}"
+
+    def is_connected(self, now: datetime | None = None) -> bool:
+        """Returns whether a run of `chatapi listen` fetches the hooks: it has called within LISTENER_SEEN."""
+        seen_at = self.listener_seen_at
+        return (
+            self.listener is not None
+            and seen_at is not None
+            and seen_at > (now or timezone.now()) - LISTENER_SEEN
+        )
 
 
 class Tally(models.Model):

@@ -29,8 +29,8 @@ def endpoint_url_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> 
 
 
 def is_open_sql(*, endpoint: str = "e") -> str:
-    """SQL condition: the endpoint is not paused, and its waiting hooks are not being cancelled."""
-    return f"{endpoint}.paused_at IS NULL AND {endpoint}.cancel_up_to IS NULL"
+    """SQL condition: dispatchers send its hooks. It is not paused, cancelled, or fetched by `chatapi listen`."""
+    return f"{endpoint}.paused_at IS NULL AND {endpoint}.cancel_up_to IS NULL AND NOT {endpoint}.is_listener"
 
 
 def can_send_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> str:

@@ -12,6 +12,7 @@ from instances import payloads
 from instances.models import Chat, Instance, Message
 
 TEXT = "This is a test of the webhook URL."
+LISTENER = "chatapi listen fetches the hooks of this endpoint. Send the instance a message to test it."
 CHAT_ID, NAME = "17680561234@c.us", "Webhook test"
 
 
@@ -30,11 +31,13 @@ def send_test(endpoint: Endpoint, *, instance: Instance, url: str, acting_user: 
     Takes at most 10 s; returns the finished hook. The endpoint's filters and pause do not apply.
 
     Raises:
-        NotPossible: see why_not().
+        NotPossible: see why_not(), or `chatapi listen` fetches the endpoint's hooks.
         webhook_urls.InvalidUrl: the URL is empty or not valid.
     """
     if refusal := why_not(instance):
         raise NotPossible(refusal)
+    if endpoint.is_listener:
+        raise NotPossible(LISTENER)
     chat = Chat(instance=instance, chat_id=CHAT_ID, name=NAME)
     message = Message(
         instance=instance,

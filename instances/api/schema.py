@@ -106,6 +106,7 @@ ENDPOINT = {
     "first": False,
     "name": "Billing",
     "url": "https://billing.example.com/acks",
+    "listens": False,
     "guaranteedHooks": True,
     "parallelHooks": False,
     "strictOrder": False,

@@ -14,6 +14,7 @@ from instances.api.views.endpoints import EndpointViewSet
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
 from instances.api.views.links import ChannelsView, LinkView, PairingCodeView
+from instances.api.views.listening import ListenersView, ListenerView, ReportView, TakeView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
 
@@ -38,6 +39,10 @@ ROUTES = (
         )
         for action in ("pause", "resume", "rotate_secret", "test")
     ),
+    ("instances/<str:id>/listeners", ListenersView.as_view(), "listeners"),
+    ("instances/<str:id>/listeners/<str:listenerId>", ListenerView.as_view(), "listener"),
+    ("instances/<str:id>/listeners/<str:listenerId>/take", TakeView.as_view(), "listener-take"),
+    ("instances/<str:id>/listeners/<str:listenerId>/results", ReportView.as_view(), "listener-results"),
     ("instances/<str:id>/webhook-secret/rotate", RotateSecretView.as_view(), "rotate-secret"),
     ("instances/<str:id>/delivery", DeliveryView.as_view(), "delivery"),
     ("instances/<str:id>/delivery/pause", PauseView.as_view(), "delivery-pause"),

@@ -137,6 +137,7 @@ class World:
             "public_id": public_id,
             "id": rest_id,
             "endpointId": self.instance.pk,  # the first
+            "listenerId": f"{self.instance.pk}-{self.job.public_id.hex}",  # none is running
             "key": "0-0" if name.startswith("account_") else self.bin.key,
             "uidb36": "0",  # no user: keys count from 1
             "pk": self.invitation.pk if "invitation" in name else self.member.pk,

@@ -231,6 +231,10 @@ instances-api:endpoint-pause                 POST   401 404 404 404 200 404
 instances-api:endpoint-resume                POST   401 404 404 404 200 404
 instances-api:endpoint-rotate-secret         POST   401 404 404 404 200 404
 instances-api:endpoint-test                  POST   401 404 404 404 200 404
+instances-api:listeners                      POST   401 404 404 404 400 404
+instances-api:listener                       DELETE 401 404 404 404 404 404
+instances-api:listener-take                  POST   401 404 404 404 404 404
+instances-api:listener-results               POST   401 404 404 404 404 404
 instances-api:queue                          GET    401 404 404 404 200 404
 instances-api:queue-messages                 GET    401 404 404 404 200 404
 instances-api:queue-failed                   GET    401 404 404 404 200 404

@@ -85,6 +85,10 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
     )
     name = serializers.CharField(help_text="Empty: pages show the host of its URL.")
     url = TextOrNull(source="shown_url", help_text="Where its hooks are sent. Null: nowhere.")
+    listens = serializers.BooleanField(
+        source="is_listener",
+        help_text="Whether a program fetches its hooks (`startListener`). `url` is then of the local server.",
+    )
     guaranteedHooks = serializers.BooleanField(source="guaranteed")
     parallelHooks = serializers.BooleanField(source="parallel")
     strictOrder = serializers.BooleanField(source="strict")
@@ -115,8 +119,8 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
     class Meta:
         model = Endpoint
         fields = (
-            "id", "instanceId", "first", "name", "url", "guaranteedHooks", "parallelHooks", "strictOrder", "filters",
-            "filtersInWords", "secret", "previousSecretUntil", "pausedAt", "pauseReason", "cancelling",
+            "id", "instanceId", "first", "name", "url", "listens", "guaranteedHooks", "parallelHooks", "strictOrder",
+            "filters", "filtersInWords", "secret", "previousSecretUntil", "pausedAt", "pauseReason", "cancelling",
             "failingSince",
         )  # fmt: skip
         read_only_fields = fields

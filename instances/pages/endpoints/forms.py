@@ -48,6 +48,8 @@ class EndpointForm(AddressForm):
         self.endpoint = endpoint
 
     def clean_url(self) -> str:
+        if self.endpoint.is_listener:  # only `chatapi listen` changes it
+            return self.endpoint.url
         url = super().clean_url()
         return url if self.endpoint.is_first else require_url(url)
 

@@ -30,6 +30,8 @@ def try_url(instance: Instance, endpoint: Endpoint, form: AddressForm, user: Any
     context: dict[str, Any] = {}
     if refusal := endpoint_test.why_not(instance):
         context["refusal"] = refusal
+    elif endpoint.is_listener:
+        context["refusal"] = endpoint_test.LISTENER
     elif not form.is_valid():
         context["refusal"] = " ".join(str(error) for error in form.errors["url"])
     elif not form.cleaned_data["url"]:

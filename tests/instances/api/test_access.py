@@ -15,7 +15,7 @@ from pytest_django import DjangoDbBlocker
 
 from accounts.actions.keys import rotate_key
 from chatapi.rest_urls import urlpatterns
-from hooks.actions import redelivery
+from hooks.actions import listening, redelivery
 from hooks.actions.endpoint_list import add_endpoint
 from hooks.actions.endpoints import configure
 from hooks.actions.hooks import resend
@@ -91,6 +91,10 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("instances/{instance}/endpoints/{endpoint}/resume/", "POST", None, 200),
     ("instances/{instance}/endpoints/{endpoint}/rotate-secret/", "POST", {"keepOld": False}, 200),
     ("instances/{instance}/endpoints/{endpoint}/test/", "POST", None, 200),
+    ("instances/{instance}/listeners/", "POST", {"url": "http://localhost:3000/hook"}, 201),
+    ("instances/{instance}/listeners/{listener}/", "DELETE", None, 204),
+    ("instances/{instance}/listeners/{listener}/take/", "POST", None, 200),
+    ("instances/{instance}/listeners/{listener}/results/", "POST", {"results": []}, 200),
     ("redeliveries/", "GET", None, 200),
     ("redeliveries/", "POST", {"state": ["skipped"]}, 201),
     ("redeliveries/{job}/", "GET", None, 200),
@@ -170,6 +174,7 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
     first, second = Capture.objects.filter(bin=bin).order_by("number")
     deleted, _ = capture_actions.delete(bin, captures=bin.captures.filter(pk=second.pk), acting_user=None)
     share, _ = shares.share(bin, valid_for=timedelta(hours=1), acting_user=None)
+    listener = listening.start(alice.instance.pk, url="http://localhost:3000/hook", acting_user=None)
     return {
         "bin": bin.key,
         "capture": first.public_id,
@@ -183,6 +188,7 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
         "chat": "17680561234@c.us",
         "group": group.chat_id,
         "endpoint": str(add_endpoint(alice.instance.pk, url="http://127.0.0.1:9/hook", acting_user=None).pk),
+        "listener": f"{listener.endpoint.pk}-{listener.key.hex}",
         "hook": hook.webhook_id,
         "waiting": resend(other, acting_user=None).webhook_id,
         "job": f"redelivery_{job.public_id.hex}",
@@ -251,6 +257,7 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
         "deleted": "2030-01-01T09:00:00Z",
         "share": "1",
         "endpoint": "1099511627776",
+        "listener": f"1099511627776-{uuid.uuid4().hex}",
         "queued": "x",
         "failed": "x",
         "phone": "17680561234",

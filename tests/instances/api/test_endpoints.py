@@ -51,6 +51,7 @@ def test_the_first_endpoint_is_the_webhook_url(alice: ApiClient) -> None:
         "first": True,
         "name": "",
         "url": "https://example.com/hook",
+        "listens": False,
         "guaranteedHooks": False,
         "parallelHooks": False,
         "strictOrder": False,
