@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,9 +24,10 @@ from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 20
+AT_ONCE = 20  # one of each instance
 PAUSES = (2.0, 30.0)  # seconds before the second and the third try
-MAX_WAITING = 1_000  # look-ups; others are made after a later event
+MAX_PAUSE = 300.0  # which a messenger may ask for
+MAX_WAITING = 100  # of an instance; others are made after a later event
 MAX_DONE = 50_000  # look-ups that are remembered
 
 
@@ -56,14 +57,20 @@ class GroupLookups:
         self.slots = asyncio.Semaphore(AT_ONCE)
         self.done: OrderedDict[tuple[int, str, GroupLookup], None] = OrderedDict()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.turns: dict[
+            int, asyncio.Lock
+        ] = {}  # by instance: a messenger that does not respond delays no other one
+        self.waiting: Counter[int] = Counter()  # by instance
 
     def start(self, found: Sequence[WantedLookups]) -> None:
         """Make the look-ups that this receiver has not made, and those that are to be repeated."""
         for each in found:
+            number = each.link.number
             for lookup in each.wanted:
-                key = (each.link.number, each.link.external_id, lookup)
-                if (key in self.done and not lookup.is_repeated) or len(self.tasks) >= MAX_WAITING:
+                key = (number, each.link.external_id, lookup)
+                if (key in self.done and not lookup.is_repeated) or self.waiting[number] >= MAX_WAITING:
                     continue
+                self.waiting[number] += 1
                 self.done[key] = None
                 if len(self.done) > MAX_DONE:
                     self.done.popitem(last=False)
@@ -72,25 +79,35 @@ class GroupLookups:
                 task.add_done_callback(self.tasks.discard)
 
     async def look_up(self, each: WantedLookups, lookup: GroupLookup) -> None:
-        """Make one look-up, in up to three tries."""
+        """Make one look-up, in up to three tries, after those of its instance that were wanted before."""
+        number = each.link.number
         try:
-            async with self.slots:
-                for pause in (*PAUSES, None):
-                    try:
-                        events = await each.channel.look_up(each.link, lookup, self.network)
-                        break
-                    except ReceiveFailed as error:
-                        if pause is None:
-                            raise
-                        await asyncio.sleep(max(pause, error.seconds or 0.0))
-            if events:
-                await self.thread.submit(record, each.instance, each.link, events)
+            async with self.turns.setdefault(number, asyncio.Lock()):
+                if events := await self.ask(each, lookup):
+                    await self.thread.submit(record, each.instance, each.link, events)
         except (ReceiveFailed, *UNREACHABLE) as error:
-            self.done.pop((each.link.number, each.link.external_id, lookup), None)
+            self.done.pop((number, each.link.external_id, lookup), None)
             said = mask_text(str(error), each.link)
-            log.warning("instance %s: a group was not looked up: %s", each.link.number, said)
+            log.warning("instance %s: a group was not looked up: %s", number, said)
         except Exception:
-            log.exception("instance %s: a group was not looked up", each.link.number)
+            log.exception("instance %s: a group was not looked up", number)
+        finally:
+            self.waiting[number] -= 1
+            if not self.waiting[number]:
+                del self.waiting[number]
+                self.turns.pop(number, None)
+
+    async def ask(self, each: WantedLookups, lookup: GroupLookup) -> Sequence[ReceivedEvent]:
+        """Returns what the messenger responds. Raises ReceiveFailed if it does not after three tries."""
+        for pause in (*PAUSES, None):
+            try:
+                async with self.slots:
+                    return await each.channel.look_up(each.link, lookup, self.network)
+            except ReceiveFailed as error:
+                if pause is None:
+                    raise
+                await asyncio.sleep(min(max(pause, error.seconds or 0.0), MAX_PAUSE))
+        raise AssertionError("the last try returns or raises")
 
     async def end(self) -> None:
         for task in list(self.tasks):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,6 +96,36 @@ def test_a_messenger_that_does_not_respond_is_asked_three_times_and_with_the_nex
         assert (len(channel.asked), thread.recorded) == (4, [GroupChanged(GROUP, "found")])
 
     run(channel, work)
+
+
+def test_a_messenger_that_does_not_respond_delays_only_its_own_instance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(group_lookups, "MAX_WAITING", 2)
+
+    class Silent(Asked):
+        async def look_up(self, link: Link, lookup: GroupLookup, network: Network) -> list[ReceivedEvent]:
+            self.asked.append(lookup.chat_id)
+            await asyncio.Event().wait()
+            return []
+
+    async def main() -> None:
+        thread: Any = Thread()
+        other: Any = SimpleNamespace()
+        lookups, silent, channel = GroupLookups(other, thread), Silent(), Asked()
+        many = [GroupChanged(f"telegram:-{number}@g.us") for number in range(10)]
+        lookups.start(wanted_lookups(other, LINK, silent, many))
+        lookups.start(wanted_lookups(other, replace(LINK, number=2), channel, [GroupChanged(GROUP)]))
+        async with asyncio.timeout(30):
+            while not thread.recorded:
+                await asyncio.sleep(0)
+        assert (lookups.waiting[LINK.number], len(silent.asked)) == (2, 1), (
+            "one of the two waits for the other"
+        )
+        await lookups.end()
+        assert not (lookups.waiting or lookups.turns)
+
+    asyncio.run(main())
 
 
 def test_an_error_of_a_channel_ends_nothing() -> None:
