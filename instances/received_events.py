@@ -126,6 +126,7 @@ class GroupJoined:
     members: tuple[tuple[Person, bool], ...] = ()
     is_known: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
+    time: datetime | None = field(default=None, compare=False)  # as in GroupChanged
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ class GroupChanged:
     """A group was changed by anyone, also by the account. Empty values are unchanged; what is known changes nothing.
 
     `names` as in GroupJoined. `same` are people who may be listed by each of their ids, and are one participant each.
+    `time`: when it was changed, by the messenger's clock. For a member, or the name, who has changed after that, it is
+    left out. Without it, the order in which changes are reported counts.
     """
 
     chat_id: str
@@ -143,6 +146,7 @@ class GroupChanged:
     demoted: tuple[Person, ...] = ()
     same: tuple[Person, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    time: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from instances.models import (
     Instance,
     Label,
     Media,
+    MembershipChange,
     Message,
     OutgoingMessage,
     Participant,
@@ -117,6 +118,7 @@ def instance_tables() -> list[Table]:
             "participants", Participant,
             "chat__instance", "chat__chat_id", "member", "is_admin", "name", "joined_at",
         ),
+        table("membership_changes", MembershipChange, "chat__instance", "chat__chat_id", "member", "at"),
         table("labels", Label, "instance", "name", "color"),
         table("banned_contacts", BannedContact, "instance", "chat_id", "at"),
         table(

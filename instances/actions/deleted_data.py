@@ -22,6 +22,7 @@ from instances.models import (
     DeletedInstance,
     Label,
     Media,
+    MembershipChange,
     Message,
     OutgoingMessage,
     Participant,
@@ -46,7 +47,7 @@ TABLES: tuple[type[models.Model], ...] = (
     Message, OutgoingMessage, SendingTry, QueuedAction, SandboxReceipt, SandboxContact, StatusChange, BannedContact,
     StoredCallback, Chat, Label, Media,
 )  # fmt: skip
-OF_CHATS: tuple[type[models.Model], ...] = (Participant, Chat.labels.through)
+OF_CHATS: tuple[type[models.Model], ...] = (Participant, MembershipChange, Chat.labels.through)
 
 
 def schedule_drop() -> None:

@@ -192,6 +192,7 @@ def record_group(instance: Instance, event: GroupJoined | GroupChanged) -> None:
             members=members,
             names=valid_names(event.names),
             stays_removed=event.is_known,
+            time=believed_time(event.time),
         )
     else:
         record_group_change(
@@ -204,6 +205,7 @@ def record_group(instance: Instance, event: GroupJoined | GroupChanged) -> None:
             demoted=[valid_ids(person) for person in event.demoted],
             same=[valid_ids(person) for person in event.same],
             names=valid_names(event.names),
+            time=believed_time(event.time),
         )
 
 

@@ -4,6 +4,7 @@ from instances.models.bans import BannedContact
 from instances.models.chats import (
     Chat,
     Label,
+    MembershipChange,
     Participant,
     new_invite_code,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "Label",
     "LoadingReason",
     "Media",
+    "MembershipChange",
     "Message",
     "MessageState",
     "MessageType",

@@ -149,3 +149,23 @@ class Participant(models.Model):
 
     def __str__(self) -> str:
         return self.member
+
+
+class MembershipChange(models.Model):
+    """When a member of a group last came, left or got another role, by the messenger's clock.
+
+    An earlier change, which the messenger reports late, changes nothing. Kept for two days;
+    see actions/chats/change_order.py.
+    """
+
+    chat = models.ForeignKey(Chat, models.CASCADE, related_name="membership_changes")
+    member = models.CharField(max_length=CHAT_ID_LENGTH, blank=True)  # empty: the group's name was changed
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="instances_membership_change_once", fields=["chat", "member"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member or 'name'} {self.at}"

@@ -22,6 +22,7 @@ from instances.models import (
     Instance,
     Label,
     Media,
+    MembershipChange,
     Message,
     OutgoingMessage,
     Participant,
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.django_db
 MESSAGES = 5_000
 DATA: list[type[models.Model]] = [
     Message, OutgoingMessage, SendingTry, QueuedAction, SandboxReceipt, SandboxContact, StatusChange, Chat, Label,
-    Media, Participant, Hook,
+    Media, Participant, MembershipChange, Hook,
 ]  # fmt: skip
 NAMES = re.compile("|".join(rf'"?\b{model._meta.db_table}\b"?' for model in [*DATA, Chat.labels.through]))
 
@@ -51,6 +52,7 @@ def fill(instance: Instance, messages: int = MESSAGES) -> None:
     label = Label.objects.create(instance=instance, name="important")
     chats[0].labels.add(label)
     Participant.objects.create(chat=chats[0], member="1@c.us")
+    MembershipChange.objects.create(chat=chats[0], member="1@c.us", at=timezone.now())
     media = Media.objects.create(
         instance=instance, filename="a.txt", extension=".txt", content_type="text/plain", size=1, path="a"
     )
@@ -112,9 +114,11 @@ def rows_of(instance_key: int) -> dict[str, int]:
     """Returns how many rows each table has of the instance, without the tables that have none."""
     found = {}
     for model in DATA:
-        column = {"Hook": "endpoint_id", "Participant": "chat__instance_id"}.get(
-            model.__name__, "instance_id"
-        )
+        column = {
+            "Hook": "endpoint_id",
+            "Participant": "chat__instance_id",
+            "MembershipChange": "chat__instance_id",
+        }.get(model.__name__, "instance_id")
         manager: Any = model._default_manager
         if number := manager.filter(**{column: instance_key}).count():
             found[model.__name__] = number

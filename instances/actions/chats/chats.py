@@ -20,6 +20,7 @@ from chatapi.database import prepared
 from hooks.sql import bulk_insert
 from instances import chat_ids, payloads
 from instances.actions import events
+from instances.actions.chats import change_order
 from instances.models import Chat, Instance, Participant
 
 NAME_LENGTH = 200
@@ -66,7 +67,8 @@ def chat_for_message(
 
     A message puts a removed chat back on the list, and takes an archived chat out of the archive unless
     disableDialogsArchive is on (*ours*). The author of a group's message and the account become its participants, and
-    a message that is older than the group's last one does not rename it. `author_name` becomes the participant's name.
+    a message that is older than the group's last one does not rename it, and one from before its author left the group
+    does not bring them back. `author_name` becomes the participant's name.
     """
     chat = existing_chat(instance, chat_id)
     people = [instance.own_chat_id, author] if author and chat_ids.is_group(chat_id) else []
@@ -87,8 +89,11 @@ def chat_for_message(
     chat.instance = instance
     known = known_participants(chat, people)
     newcomers = [] if chat.left_at else room_for(chat, [one for one in people if one not in known])
-    if chat.is_group and chat.name and at < chat.last_time.replace(microsecond=0):
-        name = ""
+    newcomers = [one for one in newcomers if one not in change_order.outdated(chat, newcomers, at)]
+    if chat.is_group and chat.name and name not in ("", chat.name):
+        is_late = at < chat.last_time.replace(microsecond=0)
+        if is_late or change_order.outdated(chat, [change_order.NAME], at):
+            name = ""
     before = None
     if newcomers or (name and name != chat.name) or (image and image != chat.image):
         before = payloads.chat_dict(chat)

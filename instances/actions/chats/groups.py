@@ -7,12 +7,14 @@ are checked again when they are carried out. They are not checked for what a mes
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids, payloads
 from instances.actions import events
+from instances.actions.chats import change_order
 from instances.actions.chats.chats import (
     MAX_PARTICIPANTS,
     Denied,
@@ -241,10 +243,12 @@ def record_joined_group(
     members: Collection[tuple[Person, bool]] = (),
     names: Mapping[str, str] = NO_NAMES,
     stays_removed: bool = False,
+    time: datetime | None = None,
 ) -> Chat:
     """Record that the account is in a group, with all its members and whether each is an admin, and people's names.
 
-    A chat that was removed from the list of dialogs is put back, unless `stays_removed`.
+    A chat that was removed from the list of dialogs is put back, unless `stays_removed`. If the account has left the
+    group after `time`, nothing changes.
 
     Unlike join_group, it also changes a group that the account is in: the messenger reports a group with its members
     before or after the account's command, whose response may name no members, is recorded.
@@ -252,6 +256,9 @@ def record_joined_group(
     events.lock(instance)
     own = instance.own_chat_id
     group = Chat.objects.filter(instance=instance, chat_id=chat_id).first()
+    if group is not None and change_order.outdated(group, [own], time):
+        group.instance = instance
+        return group
     before = payloads.chat_dict(group) if group else None
     if group is None:
         group = Chat.objects.create(instance=instance, chat_id=chat_id, is_group=True)
@@ -286,11 +293,12 @@ def record_group_change(
     demoted: Collection[Person] = (),
     same: Collection[Person] = (),
     names: Mapping[str, str] = NO_NAMES,
+    time: datetime | None = None,
 ) -> None:
     """Record what the messenger reports of a group, with one hook; "" is an unchanged name.
 
-    What is recorded already changes nothing, so it may be reported again. A group that is not in the list of dialogs
-    is left out.
+    What is recorded already changes nothing, so it may be reported again; nor does what is older, by `time`, than what
+    was reported of the same member or name. A group that is not in the list of dialogs is left out.
     """
     events.lock(instance)
     try:
@@ -302,6 +310,14 @@ def record_group_change(
     people, own = dict(known), instance.own_chat_id
     ids = Ids(group, [*joined, *promoted, *demoted, *same, *left])
     ids.merge(people)
+    changed = {ids.recorded(person, people) for person in (*joined, *promoted, *demoted, *left)}
+    changed |= {change_order.NAME} if name else set()
+    outdated = change_order.outdated(group, changed, time)
+    joined, promoted, demoted, left = (
+        [person for person in persons if ids.recorded(person, people) not in outdated]
+        for persons in (joined, promoted, demoted, left)
+    )
+    change_order.remember(group, changed - outdated, time)
     for person in joined:
         people.setdefault(ids.recorded(person, people), False)
         group.left_at = None if own in person else group.left_at
@@ -310,7 +326,8 @@ def record_group_change(
     for person in left:
         people.pop(ids.recorded(person, people), None)
         group.left_at = group.left_at or timezone.now() if own in person else group.left_at
-    group.name = clean_name(name) or group.name
+    if change_order.NAME not in outdated:
+        group.name = clean_name(name) or group.name
     group.save(update_fields=["name", "left_at"])
     change_participants(group, known, limited(people, known, own))
     ids.describe(names, people)

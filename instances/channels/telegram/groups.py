@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from instances.channels.contents import time_of
 from instances.channels.telegram import api
 from instances.received_events import GroupChanged, GroupJoined, Person, ReceivedEvent
 
@@ -27,16 +28,17 @@ def read_service(message: Object, bot: str) -> list[ReceivedEvent]:
     if chat.get("type") == "private":
         return []
     where, title = api.chat_id(chat["id"], is_group=True), title_of(chat)
+    time = time_of(message.get("date"))
     if not message.keys().isdisjoint(CREATED):
-        return [GroupJoined(where, title)]
+        return [GroupJoined(where, title, time=time)]
     if people := people_in(newcomers := message.get("new_chat_members") or ()):
         others = tuple(person for person in people if person != own)
-        joined = [GroupJoined(where, title)] if own in people else []
-        return [*joined, GroupChanged(where, title, joined=others, names=names_in(newcomers))]
+        joined = [GroupJoined(where, title, time=time)] if own in people else []
+        return [*joined, GroupChanged(where, title, joined=others, names=names_in(newcomers), time=time)]
     if gone := message.get("left_chat_member"):
-        return [GroupChanged(where, title, left=people_in([gone]))]
+        return [GroupChanged(where, title, left=people_in([gone]), time=time)]
     if renamed := message.get("new_chat_title"):
-        return [GroupChanged(where, str(renamed))]
+        return [GroupChanged(where, str(renamed), time=time)]
     return []
 
 
@@ -47,13 +49,15 @@ def read_membership(update: Object, bot: str) -> list[ReceivedEvent]:
     if chat.get("type") not in (GROUPS if not is_own else (*GROUPS, "channel")):
         return []
     where, title = api.chat_id(chat["id"], is_group=True), title_of(chat)
-    people = people_in([new["user"]])
+    people, time = people_in([new["user"]]), time_of(update.get("date"))
     if not is_in(new):
-        return [GroupChanged(where, title, left=people)]
+        return [GroupChanged(where, title, left=people, time=time)]
     admins, others = (people, ()) if new.get("status") in ADMINS else ((), people)
     names = names_in([new["user"]])
-    changed = GroupChanged(where, title, joined=people, promoted=admins, demoted=others, names=names)
-    return [GroupJoined(where, title), changed] if is_own and not is_in(old) else [changed]
+    changed = GroupChanged(
+        where, title, joined=people, promoted=admins, demoted=others, names=names, time=time
+    )
+    return [GroupJoined(where, title, time=time), changed] if is_own and not is_in(old) else [changed]
 
 
 def is_in(member: Object) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from hooks.models import Hook
 from instances.actions.channel_links import save_link
@@ -18,7 +22,7 @@ from instances.actions.settings import change_settings
 from instances.channels.receiving import GroupLookup, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.telegram.updates import read_update
-from instances.models import Chat, Instance
+from instances.models import Chat, Instance, MembershipChange
 from instances.received_events import GroupChanged, GroupJoined, MessageReceived, ReceivedEvent
 from instances.receiving.network import LoopNetwork
 from tests.doubles.telegram import Bot, Fault, User, flood
@@ -31,6 +35,7 @@ pytestmark = pytest.mark.django_db
 
 BEN, EVE = User(100_000_002, "Ben"), User(100_000_003, "Eve")
 MESSENGER = TelegramMessenger()
+SECONDS = itertools.count(10)  # from now: later than all before
 
 
 def id_of(group: Group) -> str:
@@ -126,6 +131,61 @@ def test_an_administrator_is_told_who_the_others_are(instance: Instance, bot: Bo
     MESSENGER.double.join_group(bot, BEN, group, status="restricted")
     MESSENGER.receive(instance)
     assert people(id_of(group)) == {own: True}, "restricted, and no longer a member"
+
+
+def record_in_this_order(instance: Instance, bot: Bot, *numbers: int) -> None:
+    """Record the updates that wait for the bot, each a second later than the one before it, in this order."""
+    waiting = list(bot.updates)
+    for update in waiting:
+        date = int(time.time()) + next(SECONDS)
+        for reported in update.values():
+            if isinstance(reported, dict):
+                reported["date"] = date
+    bot.updates.clear()
+    for number in numbers:
+        record_events(instance, read_update(waiting[number], str(bot.user.id)), is_patient=False)
+
+
+def test_changes_that_are_recorded_late_change_nothing(instance: Instance, bot: Bot, group: Group) -> None:
+    """A callback that failed is handled after newer ones, and Telegram may send several at a time."""
+    double, own = MESSENGER.double, chat_id(bot.user)
+    double.join_group(bot, BEN, group)
+    double.write(bot, BEN, "hello", chat=group)
+    double.join_group(bot, BEN, group, status="left")
+    double.join_group(bot, EVE, group)
+    record_in_this_order(instance, bot, 3, 2, 1, 0)
+    assert people(id_of(group)) == {own: False, chat_id(EVE): False}, "Ben has left, Eve has come"
+    messages = Hook.objects.filter(endpoint=instance.pk, kind="message")
+    assert messages.count() == 1, "what Ben wrote is there"
+
+    double.rename_group(bot, ANN, group, "Rome")
+    double.join_group(bot, EVE, group, status="left")
+    double.join_group(bot, EVE, group)
+    double.rename_group(bot, ANN, group, "Paris")
+    record_in_this_order(instance, bot, 3, 2, 1, 0)
+    assert people(id_of(group)) == {own: False, chat_id(EVE): False}, "Eve is back"
+    assert Chat.objects.get(chat_id=id_of(group)).name == "Paris"
+
+
+def test_the_bot_that_was_removed_stays_so(instance: Instance, bot: Bot, group: Group) -> None:
+    MESSENGER.double.remove_from_group(bot, ANN, group)
+    group.statuses.pop(bot.user.id)
+    MESSENGER.double.add_to_group(bot, ANN, group)
+    MESSENGER.double.remove_from_group(bot, ANN, group)
+    last = len(bot.updates) - 1
+    record_in_this_order(instance, bot, last, *range(last))
+    chat = Chat.objects.get(chat_id=id_of(group))
+    assert chat.left_at is not None and people(id_of(group)) == {}
+
+
+def test_times_of_changes_are_kept_for_two_days(instance: Instance, bot: Bot, group: Group) -> None:
+    MESSENGER.double.join_group(bot, BEN, group)
+    MESSENGER.receive(instance)
+    changes = MembershipChange.objects.filter(chat__chat_id=id_of(group), member=chat_id(BEN))
+    changes.update(at=timezone.now() - timedelta(days=3))
+    MESSENGER.double.join_group(bot, EVE, group)
+    MESSENGER.receive(instance)
+    assert not changes.exists()
 
 
 def look_up(instance: Instance, reported: list[ReceivedEvent]) -> list[ReceivedEvent]:

@@ -1,0 +1,38 @@
+"""The order of changes in a group, by the messenger's clock: it may report them in another order than they happened.
+
+Of each member, and of the name, the time of the last change is kept, also if they have left. What is reported with an
+earlier time is outdated. A report without a time counts as the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from instances.models import Chat, MembershipChange
+
+KEEP = timedelta(days=2)  # messengers give up on a report after a day
+NAME = ""  # in place of a member
+
+
+def outdated(chat: Chat, members: Collection[str], time: datetime | None) -> set[str]:
+    """Returns those of the members who have changed after `time`. One query; none without a time."""
+    if time is None or not members:
+        return set()
+    later = MembershipChange.objects.filter(chat=chat, member__in=members, at__gt=time)
+    return set(later.values_list("member", flat=True))
+
+
+def remember(chat: Chat, members: Collection[str], time: datetime | None) -> None:
+    """Remember that the members have changed at `time`, which is not outdated. Two queries; none without a time."""
+    if time is None or not members:
+        return
+    MembershipChange.objects.bulk_create(
+        [MembershipChange(chat=chat, member=one, at=time) for one in dict.fromkeys(members)],
+        update_conflicts=True,
+        unique_fields=["chat", "member"],
+        update_fields=["at"],
+    )
+    MembershipChange.objects.filter(chat=chat, at__lt=timezone.now() - KEEP).delete()
