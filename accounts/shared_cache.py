@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,12 @@ class SharedCache(BaseCache):
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         row = SharedValue.objects.filter(key=self.stored_key(key, version), expires_at__gt=timezone.now())
         return next(iter(row.values_list("value", flat=True)), default)
+
+    def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
+        """Returns the values of the keys that have one. One query."""
+        stored = {self.stored_key(key, version): key for key in keys}
+        rows = SharedValue.objects.filter(key__in=stored, expires_at__gt=timezone.now())
+        return {stored[key]: value for key, value in rows.values_list("key", "value")}
 
     def set(self, key: str, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         self.write(key, value, timeout, version, replaced=FOREVER)

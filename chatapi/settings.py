@@ -214,6 +214,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "chatapi.staff.sessions.end_old_staff_sessions",
     "chatapi.staff.impersonation.impersonate",
+    "chatapi.own_changes.own_changes",
     "accounts.blocking.blocked_accounts",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.conflicts.RepeatAfterConflict",
@@ -276,6 +277,21 @@ if DATABASE_POOLER_URL and EMBEDDED_POSTGRES:
     SETTINGS_ERRORS.append(
         ("DATABASE_POOLER_URL", "it needs DATABASE_URL: PostgreSQL itself, for all others")
     )
+# A standby from which pages may read (database/replica.py). Its sessions are read-only even if it is promoted.
+DATABASE_REPLICA_URL = read(env.str, "DATABASE_REPLICA_URL", "")
+REPLICA_DATABASE = read_database("DATABASE_REPLICA_URL", DATABASE_REPLICA_URL) if DATABASE_REPLICA_URL else {}
+if REPLICA_DATABASE:
+    REPLICA_DATABASE["OPTIONS"] = (
+        {"connect_timeout": 2}
+        | lost_sessions.CLIENT_OPTIONS
+        | REPLICA_DATABASE["OPTIONS"]
+        | {
+            "target_session_attrs": "standby",
+            "options": f"{REPLICA_DATABASE['OPTIONS'].get('options', '')} -c default_transaction_read_only=on".strip(),
+        }
+    )
+if DATABASE_REPLICA_URL and EMBEDDED_POSTGRES:
+    SETTINGS_ERRORS.append(("DATABASE_REPLICA_URL", "it needs DATABASE_URL: the primary of the replica"))
 # Limits count in the cache `default`, so it is shared and forgets nothing. The cluster's own statistics are not.
 CACHES = {
     "default": {"BACKEND": "accounts.shared_cache.SharedCache"},

@@ -108,6 +108,22 @@ def test_a_database_url_may_have_another_time_for_lost_sessions(tmp_path: Path) 
     assert database["OPTIONS"]["tcp_user_timeout"] == 20_000
 
 
+def test_the_urls_of_a_pooler_and_a_replica(tmp_path: Path) -> None:
+    names = ("POOLED_DATABASE", "REPLICA_DATABASE", "SETTINGS_ERRORS")
+    urls = {
+        "DATABASE_POOLER_URL": "postgresql://ann@127.0.0.1:6432/chat?target_session_attrs=any",
+        "DATABASE_REPLICA_URL": "postgresql://ann@b:5433/chat?options=-c%20work_mem%3D1MB&target_session_attrs=any",
+    }
+    found = settings(tmp_path, *names, DATABASE_URL="postgresql://ann@a/chat", **urls)
+    assert found["SETTINGS_ERRORS"] == []
+    pooled, replica = found["POOLED_DATABASE"], found["REPLICA_DATABASE"]
+    assert (pooled["PORT"], pooled["OPTIONS"]["target_session_attrs"]) == ("6432", "read-write")
+    assert (replica["HOST"], replica["OPTIONS"]["target_session_attrs"]) == ("b", "standby")
+    assert replica["OPTIONS"]["options"] == "-c work_mem=1MB -c default_transaction_read_only=on"
+    found = settings(tmp_path, *names, **urls)  # the embedded database has neither
+    assert [name for name, _ in found["SETTINGS_ERRORS"]] == list(urls)
+
+
 @pytest.mark.parametrize(
     ("hosts", "host", "port"),
     [

@@ -23,7 +23,7 @@ from chatapi.runtime.postgres.discovery import NAME, ROLE, postmaster, socket_fo
 from chatapi.runtime.processes import PARENT
 
 KEYS = ("secret_key", "secrets_key")
-DATABASES = ("DATABASE_URL", "DATABASE_POOLER_URL")
+DATABASES = ("DATABASE_URL", "DATABASE_POOLER_URL", "DATABASE_REPLICA_URL")
 # The first error that Django's system checks print, and its hint.
 SYSTEM_CHECK = re.compile(r"^\?: \([\w.]+\) (.*)(?:\n\tHINT: (.*))?", re.MULTILINE)
 

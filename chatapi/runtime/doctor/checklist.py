@@ -67,6 +67,7 @@ CHECKS = (
                 system_tag=DATABASE_TAG, is_on_page=False),
     of_database("pooler", "Pooler of web processes", find=other_urls.find_unusable_pooler, is_on_page=False,
                 seconds=8.0),
+    of_database("replica", "Replica of pages", find=other_urls.find_late_replica, seconds=8.0),
     of_database("migrations", "Migrations", find=database.find_unapplied_migrations, is_readiness=True),
     of_database("newer-database", "Code as new as the database", find=database.find_unknown_migrations),
     of_database("secrets-key", "Keys of the secrets", find=database.find_missing_keys, system_tag=DATABASE_TAG,

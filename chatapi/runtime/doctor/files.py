@@ -25,8 +25,8 @@ OWN_FILES = ("secret_key", "secrets_key", "demo.json", "pg.log", "pg.log.1")
 OWN_FOLDERS = ("pg", "media", "dispatch")
 # Variables whose X_FILE is the path of a file with a secret.
 IN_FILES = (
-    "SECRET_KEY", "SECRETS_KEY", "DATABASE_URL", "DATABASE_POOLER_URL", "EMAIL_URL", "METRICS_TOKEN",
-    "MEDIA_S3_ACCESS_KEY", "MEDIA_S3_SECRET_KEY", "SENTRY_DSN", "BACKUP_PASSPHRASE",
+    "SECRET_KEY", "SECRETS_KEY", "DATABASE_URL", "DATABASE_POOLER_URL", "DATABASE_REPLICA_URL", "EMAIL_URL",
+    "METRICS_TOKEN", "MEDIA_S3_ACCESS_KEY", "MEDIA_S3_SECRET_KEY", "SENTRY_DSN", "BACKUP_PASSPHRASE",
 )  # fmt: skip
 MOUNTED_SECRETS = "/run/secrets/"  # container engines mount them readable for all users of the container
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -17,7 +17,8 @@ from django.db import connection
 
 SECRETS = (
     "SECRET_KEY", "METRICS_TOKEN", "EMAIL_HOST_PASSWORD", "EMAIL_HOST_USER", "MEDIA_S3_ACCESS_KEY",
-    "MEDIA_S3_SECRET_KEY", "MEDIA_S3_BUCKET", "DATABASE_URL", "DATABASE_POOLER_URL", "EMAIL_URL", "SENTRY_DSN",
+    "MEDIA_S3_SECRET_KEY", "MEDIA_S3_BUCKET", "DATABASE_URL", "DATABASE_POOLER_URL",
+    "DATABASE_REPLICA_URL", "EMAIL_URL", "SENTRY_DSN",
 )  # fmt: skip
 URLS = ("SITE_URL", "MEDIA_S3_ENDPOINT", "SANDBOX_MESSENGER_URL", "OTEL_EXPORTER_OTLP_ENDPOINT")
 SHORTEST = 4  # characters; a shorter value would also be found in other words
@@ -66,11 +67,14 @@ def known_values() -> Iterator[tuple[str, str]]:
         yield host_of(getattr(settings, name, "")), f"<host of {name}>"
     for host in settings.ALLOWED_HOSTS:
         yield host.lstrip("."), "<host>"
-    database: dict[str, Any] = connection.settings_dict
-    for name in ("PASSWORD", "USER", "NAME"):
-        yield str(database.get(name) or ""), f"<database {name.lower()}>"
-    for host in str(database.get("HOST") or "").split(","):
-        yield host, "<database host>"
+    databases: tuple[dict[str, Any], ...] = (
+        connection.settings_dict, settings.POOLED_DATABASE, settings.REPLICA_DATABASE
+    )  # fmt: skip
+    for database in databases:
+        for name in ("PASSWORD", "USER", "NAME"):
+            yield str(database.get(name) or ""), f"<database {name.lower()}>"
+        for host in str(database.get("HOST") or "").split(","):
+            yield host, "<database host>"
     yield str(getattr(settings, "EMAIL_HOST", "") or ""), "<mail host>"
     yield str(settings.DATA_DIR), "DATA_DIR"
     yield str(settings.BASE_DIR), "<program>"

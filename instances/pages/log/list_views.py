@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from chatapi.database import replica
 from chatapi.ui.numbers import parse_digits
 from hooks.log import recent
 from hooks.log.counts import MAX_COUNT, Count, counts_by_state, counts_of_newest, total
@@ -31,6 +33,15 @@ NEW_COUNTED_MAX = 500
 WATCHED_MAX = PAGE_SIZE
 
 
+class Listed(NamedTuple):
+    """What a page of the log reads of the hooks; `newest` is the key of the newest hook."""
+
+    rows: list[Hook]
+    has_older: bool
+    newest: int
+    counts: dict[str, Count]
+
+
 @require_safe
 @login_required
 def log_list(request: HttpRequest) -> HttpResponse:
@@ -40,9 +51,9 @@ def log_list(request: HttpRequest) -> HttpResponse:
     filters = Filters.from_query(request.GET)
     endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
     before = parse_digits(request.GET.get("before"))
-    rows, has_older = page_of(filters, endpoint_ids, before=before, size=PAGE_SIZE)
+    listed, as_of = replica.read(lambda: read_page(filters, endpoint_ids, before), scope.account_ids)
+    rows, counts = listed.rows, listed.counts
     scope.endpoints.name_rows(rows)
-    counts = count_states(filters, endpoint_ids)
     chosen = scope.query
     context = {
         "scope": scope,
@@ -54,9 +65,10 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "endpoints": scope.endpoints,
         "paused": scope.endpoints.paused(endpoint_ids),
         "rows": rows,
-        "newest": newest_key(Hook.objects.all(), endpoint_ids) if before else rows[0].pk if rows else 0,
+        "as_of": as_of,
+        "newest": listed.newest,
         "before": before,
-        "older": filters.query(**chosen, before=str(rows[-1].pk)) if has_older else "",
+        "older": filters.query(**chosen, before=str(rows[-1].pk)) if listed.has_older else "",
         "first": filters.query(**chosen),
         "suffix": f"?{urlencode(chosen)}" if chosen else "",
         "total": total(counts),
@@ -73,6 +85,14 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "jobs": open_jobs(request, scope.instances),
     }
     return render(request, "instances/pages/log/list.html", context)
+
+
+def read_page(filters: Filters, endpoint_ids: list[int], before: int | None) -> Listed:
+    """Reads the hooks with a key below `before` and the numbers above them."""
+    rows, has_older = page_of(filters, endpoint_ids, before=before, size=PAGE_SIZE)
+    counts = count_states(filters, endpoint_ids)
+    newest = newest_key(Hook.objects.all(), endpoint_ids) if before else rows[0].pk if rows else 0
+    return Listed(rows, has_older, newest, counts)
 
 
 def count_states(filters: Filters, endpoint_ids: list[int]) -> dict[str, Count]:
@@ -106,6 +126,8 @@ def log_live(request: HttpRequest) -> HttpResponse:
 
     `after` is the newest key on the page, `watch` the unfinished rows as `public id:state:attempts`, `said` the number
     of new hooks that the page shows already. 204 without a change.
+
+    Reads from the primary: on a replica, a row could be older than the page shows it.
     """
     scope = scope_of(request)
     if scope is None:

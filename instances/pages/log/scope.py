@@ -37,6 +37,12 @@ class LogScope:
     def endpoints(self) -> LogEndpoints | AllEndpoints:
         return AllEndpoints(self.visible) if self.instance is None else LogEndpoints(self.instance)
 
+    def account_ids(self) -> list[int]:
+        """The ids of the accounts that the instances belong to. One query for all instances."""
+        if self.instance is not None:
+            return [self.instance.owner_id]
+        return list(self.visible.order_by("owner").values_list("owner", flat=True).distinct())
+
     @property
     def query(self) -> dict[str, str]:
         """The query parameters of this scope."""

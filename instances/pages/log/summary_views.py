@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from chatapi.database import replica
 from hooks.log.chart import MAX_INDEX_ENTRIES, MAX_ROWS_READ, PARTS, Bar, Chart, chart_of
 from hooks.log.counts import Count
-from hooks.log.endpoint_health import health_of
+from hooks.log.endpoint_health import Health, health_of
 from hooks.log.recent import MANY
 from hooks.models import Hook
 from instances.pages.log.endpoint_names import AllEndpoints
@@ -36,8 +37,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     scope = require_scope(request)
     filters = Filters.from_query(request.GET)
     endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
-    chart = chart_of_filters(filters, endpoint_ids)
-    health = health_of(endpoint_ids)
+    (chart, health), as_of = replica.read(lambda: read_summary(filters, endpoint_ids), scope.account_ids)
     numbers = health.numbers
     totals = chart.totals
     cursor = ".".join(
@@ -53,6 +53,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     chosen = scope.query
     context = {
         "instance": scope.instance,
+        "as_of": as_of,
         "health": health,
         "title": health_title(scope, endpoint_ids),
         "chart": chart,
@@ -64,6 +65,10 @@ def overview(request: HttpRequest) -> HttpResponse:
         "cursor": cursor,
     }
     return render(request, "instances/pages/log/overview.html", context)
+
+
+def read_summary(filters: Filters, endpoint_ids: list[int]) -> tuple[Chart, Health]:
+    return chart_of_filters(filters, endpoint_ids), health_of(endpoint_ids)
 
 
 def chart_of_filters(filters: Filters, endpoint_ids: list[int]) -> Chart:
