@@ -73,7 +73,7 @@ def kind_json(kind: SimulationKind) -> dict[str, Any]:
     }
 
 
-class NewSimulationSerializer(StrictSerializer):
+class SimulatedHookSerializer(StrictSerializer):
     """What to send, and where. Only `kind` is required."""
 
     kind = choice(SimulationKind, help_text=KINDS_HELP)
@@ -94,6 +94,11 @@ class NewSimulationSerializer(StrictSerializer):
         max_length=4000,
         help_text="Where to send it, once. Default: where the instance's hooks are sent now.",
     )
+
+
+class NewSimulationSerializer(SimulatedHookSerializer):
+    """What to send, and where. Only `kind` is required."""
+
     dryRun = serializers.BooleanField(
         required=False, default=False, help_text="If true, sends nothing and returns what would be sent."
     )
@@ -131,7 +136,7 @@ def shown_fields(draft: Draft) -> dict[str, str]:
 
 
 def draft_of(instance: Instance, given: dict[str, Any]) -> Draft:
-    """Returns the draft of valid parameters of NewSimulationSerializer. Raises ValidationError."""
+    """Returns the draft of valid parameters of SimulatedHookSerializer. Raises ValidationError."""
     kind, text = given["kind"], given.get("body")
     values = read_fields(kind, given.get("fields", {}))
     draft = example_draft(instance, kind) if text is None else validated(kind, text)

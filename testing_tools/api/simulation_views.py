@@ -1,5 +1,8 @@
 """Webhook Simulation: the kinds, what would be sent, and sending it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, status
 from rest_framework.request import Request
@@ -26,6 +29,7 @@ from testing_tools.api.simulation_serializers import (
 from testing_tools.simulation.actions import NotSent, send_now
 from testing_tools.simulation.drafts import preview_headers
 from testing_tools.simulation.kinds import SimulationKind, hook_kind
+from testing_tools.simulation.runs import InvalidRun
 
 SIMULATED = schema.HOOK | {"simulated": True}
 PREVIEW = {
@@ -104,20 +108,32 @@ class SimulationsView(APIView):
                 "size": len(body),
             }
             return Response(SimulationPreviewSerializer(preview).data)
-        if not url:
-            raise exceptions.ValidationError(
-                {"url": "The instance has no webhook URL. Set one, or send `url`."}
-            )
-        try:
+        with refusals():
             hook = send_now(
                 instance,
                 kind=hook_kind(draft.kind),
                 body=body,
-                to_url=url,
+                to_url=require_url(url),
                 acting_user=current_user(request),
             )
-        except InvalidUrl as error:
-            raise exceptions.ValidationError({"url": str(error)}) from None
-        except NotSent as error:
-            raise Conflict(str(error)) from None
         return Response(HookSerializer(hook).data, status.HTTP_201_CREATED)
+
+
+def require_url(url: str) -> str:
+    """Returns the URL. Raises ValidationError if there is none."""
+    if not url:
+        raise exceptions.ValidationError({"url": "The instance has no webhook URL. Set one, or send `url`."})
+    return url
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Responds 400 if the URL or the plan is invalid, and 409 if nothing can be sent now."""
+    try:
+        yield
+    except InvalidUrl as error:
+        raise exceptions.ValidationError({"url": str(error)}) from None
+    except InvalidRun as error:
+        raise exceptions.ValidationError({"plan": str(error)}) from None
+    except NotSent as error:
+        raise Conflict(str(error)) from None

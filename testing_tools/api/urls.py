@@ -4,6 +4,7 @@ from typing import Any
 
 from testing_tools.api.bin_views import BinViewSet, SharesView, ShareView
 from testing_tools.api.capture_views import CapturesViewSet, CaptureViewSet, NextCaptureView
+from testing_tools.api.run_views import CancelRunView, RunsView, RunView, StepView
 from testing_tools.api.simulation_views import SimulationKindsView, SimulationsView
 from testing_tools.api.verification_views import StartView, StopView, VerificationView
 
@@ -31,4 +32,12 @@ ROUTES = (
     ("instances/<str:id>/verification/stop", StopView.as_view(), "verification-stop"),
     ("simulations/kinds", SimulationKindsView.as_view(), "simulation-kinds"),
     ("instances/<str:id>/simulations", SimulationsView.as_view(), "simulations"),
+    ("instances/<str:id>/simulation-runs", RunsView.as_view(), "simulation-runs"),
+    ("instances/<str:id>/simulation-runs/<str:runId>", RunView.as_view(), "simulation-run"),
+    ("instances/<str:id>/simulation-runs/<str:runId>/step", StepView.as_view(), "simulation-run-step"),
+    (
+        "instances/<str:id>/simulation-runs/<str:runId>/cancel",
+        CancelRunView.as_view(),
+        "simulation-run-cancel",
+    ),
 )

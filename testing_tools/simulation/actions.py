@@ -38,6 +38,12 @@ def why_blocked(instance: Instance) -> str:
     return "" if instance.is_paid else instance.why_unpaid
 
 
+def raise_if_blocked(instance: Instance) -> None:
+    """Raises NotSent if no hook of the instance can be simulated."""
+    if reason := why_blocked(instance):
+        raise NotSent(f"You cannot simulate hooks: {reason}.")
+
+
 def send_now(instance: Instance, *, kind: Kind, body: bytes, to_url: str, acting_user: User) -> Hook:
     """Send these bytes as one simulated hook; returns it finished, with its attempt. Takes at most 10 s.
 
@@ -45,8 +51,7 @@ def send_now(instance: Instance, *, kind: Kind, body: bytes, to_url: str, acting
         NotSent: the instance is stopped or not paid, or the user has sent too many requests.
         webhook_urls.InvalidUrl: the URL is not allowed.
     """
-    if reason := why_blocked(instance):
-        raise NotSent(f"You cannot simulate hooks: {reason}.")
+    raise_if_blocked(instance)
     try:
         with manual_request_limit.place(acting_user):
             return simulate(

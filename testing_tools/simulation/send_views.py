@@ -23,7 +23,6 @@ from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.actions import NotSent
 from testing_tools.simulation.contexts import (
-    blocked_because,
     body_text,
     chosen_kind,
     page_context,
@@ -99,7 +98,7 @@ def send_draft(request: HttpRequest, instance: Instance, draft: Draft, url: str)
     plan = request.POST.get("plan", Plan.ONCE)
     if plan not in Plan.values or plan == Plan.ONCE:
         return send_hook(request, instance, kind=hook_kind(draft.kind), body=body, to_url=to_url)
-    raise_if_blocked(instance)
+    simulation_actions.raise_if_blocked(instance)
     run = simulation_actions.create_run(
         instance,
         kind=draft.kind,
@@ -111,11 +110,6 @@ def send_draft(request: HttpRequest, instance: Instance, draft: Draft, url: str)
         acting_user=current_user(request),
     )
     return {"run": simulation_runs.show_run(run)}
-
-
-def raise_if_blocked(instance: Instance) -> None:
-    if reason := blocked_because(instance):
-        raise NotSent(f"You cannot simulate hooks: {reason}.")
 
 
 def send_hook(

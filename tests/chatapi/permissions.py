@@ -145,6 +145,7 @@ class World:
             "captureId": self.capture.public_id,
             "share": 1,
             "shareId": 1,
+            "runId": f"run_{self.run.public_id.hex}",
             "token": "a" * 43,
             "name": "status",
             "code": "a" * 22,

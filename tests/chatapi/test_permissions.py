@@ -296,6 +296,10 @@ instances-api:verification-start             POST   401 404 404 404 200 404
 instances-api:verification-stop              POST   401 404 404 404 200 404
 instances-api:simulation-kinds               GET    401 200 200 200 200 200
 instances-api:simulations                    POST   401 404 404 404 400 404
+instances-api:simulation-runs                POST   401 404 404 404 400 404
+instances-api:simulation-run                 GET    401 404 404 404 200 404
+instances-api:simulation-run-step            POST   401 404 404 404 200 404
+instances-api:simulation-run-cancel          POST   401 404 404 404 200 404
 api-schema                                   GET    200 200 200 200 200 200
 api-docs                                     GET    200 200 200 200 200 200
 docs:contract                                GET    200 200 200 200 200 200

@@ -24,6 +24,8 @@ from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.sending.accept import send_message
 from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance
+from testing_tools.simulation.actions import create_run
+from testing_tools.simulation.models import Plan, SimulationRun
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.bins import open_bin
@@ -120,6 +122,10 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("instances/{instance}/verification/start/", "POST", {"forwards": True}, 200),
     ("instances/{instance}/verification/stop/", "POST", None, 200),
     ("simulations/kinds/", "GET", None, 200),
+    ("instances/{instance}/simulation-runs/", "POST", {"kind": "message", "plan": "repeat"}, 201),
+    ("instances/{instance}/simulation-runs/{run}/", "GET", None, 200),
+    ("instances/{instance}/simulation-runs/{run}/step/", "POST", None, 200),
+    ("instances/{instance}/simulation-runs/{run}/cancel/", "POST", None, 200),
     ("instances/{instance}/simulations/", "POST", {"kind": "message", "url": "http://127.0.0.1:9/hook"}, 201),
 ]
 OF_ONE = [row for row in TABLE if "{" in row[0]]
@@ -175,7 +181,18 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
     deleted, _ = capture_actions.delete(bin, captures=bin.captures.filter(pk=second.pk), acting_user=None)
     share, _ = shares.share(bin, valid_for=timedelta(hours=1), acting_user=None)
     listener = listening.start(alice.instance.pk, url="http://localhost:3000/hook", acting_user=None)
+    run = create_run(
+        alice.instance,
+        kind="message",
+        plan=Plan.DUPLICATES,
+        body=b"{}",
+        to_url="http://127.0.0.1:9/hook",
+        count=2,
+        pause=0,
+        acting_user=None,
+    )
     return {
+        "run": f"run_{run.public_id.hex}",
         "bin": bin.key,
         "capture": first.public_id,
         "deleted": deleted.isoformat(),
@@ -252,6 +269,7 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
     names = {name: f"hook_{uuid.uuid4().hex}" for name in ("hook", "waiting")}
     names |= {name: f"redelivery_{uuid.uuid4().hex}" for name in ("job", "paused")}
     names |= {
+        "run": f"run_{uuid.uuid4().hex}",
         "bin": instance,
         "capture": "x",
         "deleted": "2030-01-01T09:00:00Z",
@@ -354,6 +372,7 @@ def rows() -> tuple:
             (Hook.objects.all(), ("pk", "state")),
             (Redelivery.objects.all(), ("pk", "state")),
             (Bin.objects.all(), ()),
+            (SimulationRun.objects.all(), ("pk", "state")),
             (Capture.objects.all(), ("pk", "note", "deleted_at")),
             (Share.objects.all(), ("pk", "revoked_at")),
         )

@@ -31,6 +31,7 @@ LONG = "\x01" * 40_000
         ("POST", "bins/{bin}/captures/{capture}/replay/"),
         ("POST", "bins/{bin}/shares/"),
         ("POST", "instances/{instance}/simulations/"),
+        ("POST", "instances/{instance}/simulation-runs/"),
         ("POST", "instances/{instance}/verification/start/"),
     ],
 )
