@@ -8,6 +8,7 @@ from accounts.views.sign_up import sign_up
 from chatapi.account_data import deletion, export
 from chatapi.api_docs import ApiDocs, schema
 from chatapi.error_pages import bad_request, failed, favicon, not_allowed, not_found
+from chatapi.listen_download import download
 from chatapi.monitoring.health import front, healthz, readyz
 from chatapi.monitoring.metrics import metrics
 
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz/front", front, name="front"),
     path("readyz", readyz, name="readyz"),
     path("favicon.ico", favicon, name="favicon"),
+    path("listen.py", download, name="listen-program"),
     path("metrics", metrics, name="metrics"),
     path("admin/", admin.site.urls),
     path("accounts/signup/", sign_up, name="account_signup"),

@@ -74,6 +74,7 @@ ENDPOINT_STATES = {
     "active": Look("Active", "green", "circle-check"),
     "failing": Look("Failing", "red", "circle-x"),
     "last_failed": Look("Last attempt failed", "orange", "alert-triangle"),
+    "not_connected": Look("No computer connected", "orange", "wifi-off"),
     "no_url": Look("No URL", "orange", "alert-triangle"),
     "paused": Look("Paused", "orange", "player-pause"),
     "stopped": Look("Stopped", "orange", "player-stop"),

@@ -318,6 +318,7 @@ front                                        GET    404 404 404 404 404 404
 front                                        POST   404 404 404 404 404 404
 readyz                                       GET    503 503 503 503 503 503
 readyz                                       POST   503 503 503 503 503 503
+listen-program                               GET    200 200 200 200 200 200
 favicon                                      GET    200 200 200 200 200 200
 metrics                                      GET    200 200 200 200 200 200
 contract-by-query                            GET    401 401 401 401 401 401

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 READ = sorted({name for name, method in ROWS if method == "GET"} & set(ADDRESSES))
 # The same for every visitor. Files of messages have an unguessable URL and never change.
-CACHEABLE = {"favicon", "api-schema", "media"}
+CACHEABLE = {"favicon", "api-schema", "listen-program", "media"}
 
 
 @pytest.fixture

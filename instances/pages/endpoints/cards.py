@@ -16,6 +16,7 @@ from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of
 from hooks.models import Endpoint, PauseReason
 from instances.endpoint_filters import describe_filters
 from instances.models import Instance
+from instances.pages.endpoints.forwarding import Listening, listening_of
 from instances.pages.overview.delivery_counts import Bar, bars_of
 
 # Pages say so when all deliveries have failed for this long; occasional failures are in the log.
@@ -40,6 +41,7 @@ class EndpointCard(NamedTuple):
     failing_for: str
     counts: EndpointNumbers
     bars: list[Bar]
+    listening: Listening | None  # of an endpoint whose hooks a computer fetches
 
     @property
     def test_id(self) -> str:
@@ -52,8 +54,8 @@ def test_id(endpoint: Endpoint) -> str:
 
 
 def endpoints_of(instance: Instance) -> list[Endpoint]:
-    """Returns the instance's endpoints that were not removed, the first one first. One query."""
-    found = list(instance.endpoints.present())
+    """Returns the instance's endpoints that were not removed, with their lanes, the first one first. One query."""
+    found = list(instance.endpoints.present().select_related("lane"))
     for endpoint in found:
         endpoint.instance = instance
     return found
@@ -83,6 +85,8 @@ def state_of(endpoint: Endpoint, now: datetime) -> str:
         return "stopped" if endpoint.pause_reason == PauseReason.STOPPED else "paused"
     if not endpoint.url:
         return "no_url"
+    if endpoint.is_listener and not endpoint.lane.is_connected(now):
+        return "not_connected"
     if failing_words(endpoint, now):
         return "failing"
     return "last_failed" if endpoint.failing_since else "active"
@@ -126,6 +130,7 @@ def cards_of(endpoints: Sequence[Endpoint], number: int) -> list[EndpointCard]:
             failing_words(line.endpoint, now),
             counts[line.endpoint.pk],
             bars_of(counts[line.endpoint.pk]),
+            listening_of(line.endpoint, counts[line.endpoint.pk].waiting, now),
         )
         for line in lines_of(endpoints, number)
     ]

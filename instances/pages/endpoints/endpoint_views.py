@@ -40,6 +40,7 @@ from instances.pages.endpoints.cards import (
 )
 from instances.pages.endpoints.filter_form import FilterForm
 from instances.pages.endpoints.forms import EndpointForm
+from instances.pages.endpoints.forwarding import commands, listening_of
 from instances.pages.endpoints.url_test import try_url
 from instances.pages.forms import AddressForm
 from instances.pages.log.hold_texts import recent_words
@@ -80,6 +81,8 @@ def endpoint_context(instance: Instance, endpoint_id: int, **more: Any) -> dict[
         "form": EndpointForm(endpoint=endpoint),
         "filter_form": FilterForm.of(endpoint),
         "health": health,
+        "listening": listening_of(endpoint, health.numbers.waiting, now),
+        "forward": commands(instance, endpoint) if endpoint.is_listener else [],
         "holds": recent_words(recent_holds(endpoint)),
         "remove_text": remove_words(health.numbers.waiting),
         "attempts": GUARANTEED_ATTEMPTS,

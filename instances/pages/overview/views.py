@@ -21,6 +21,7 @@ from instances.models import Channel, Instance
 from instances.pages import status_texts
 from instances.pages.access import credentials_of, visible_instance
 from instances.pages.endpoints.cards import endpoints_of, failing_words, lines_of
+from instances.pages.endpoints.forwarding import commands as forward_commands
 from instances.pages.forms import AddressForm
 from instances.pages.history.status_history import count_recent_changes
 from instances.pages.log.hold_texts import recent_words
@@ -94,6 +95,7 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "account": account_card(instance),
         "endpoint": endpoint,
         "endpoints": lines_of(endpoints_of(instance), instance.number) if endpoint.others else [],
+        "forward": forward_commands(instance),
         "filters": describe_filters(endpoint) if endpoint.is_filtered else "",
         "counts": numbers_of([instance.pk])[instance.pk],
         "steps": first_steps(instance),
