@@ -142,14 +142,13 @@ SELECT in_rows.*, owned.place FROM in_rows JOIN owned ON owned.endpoint_id = in_
 """
 # A hook returned to the queue keeps its place: a first attempt by its id, a retry as due now. A first attempt behind
 # its lane's cursor, which the owner would not claim again, continues as a retry.
-REQUEUE = """
-state = CASE WHEN {to_queue} THEN 'queued' ELSE 'retrying' END,
-next_attempt_at = CASE WHEN {to_queue} THEN NULL ELSE COALESCE(h.next_attempt_at, clock_timestamp()) END,
+TO_QUEUE = f"""h.attempts_made = 0 AND h.trigger = 'event'
+    AND h.id > COALESCE(({lane_queries.newest_lane("l.cursor", "h.endpoint_id")}), 0)"""
+REQUEUE = f"""
+state = CASE WHEN {TO_QUEUE} THEN 'queued' ELSE 'retrying' END,
+next_attempt_at = CASE WHEN {TO_QUEUE} THEN NULL ELSE COALESCE(h.next_attempt_at, clock_timestamp()) END,
 lease_until = NULL
-""".format(
-    to_queue="""h.attempts_made = 0 AND h.trigger = 'event' AND h.id > COALESCE(
-        (SELECT cursor FROM hooks_lane WHERE endpoint_id = h.endpoint_id), 0)"""
-)
+"""
 HAND_BACK = f"""
 UPDATE hooks_hook h SET {REQUEUE}
 FROM unnest(%(ids)s::bigint[], %(claims)s::bigint[]) AS u (id, claim)
@@ -204,7 +203,7 @@ WITH RECURSIVE {lane_queries.lanes_cte(State.QUEUED)}, {lane_queries.earliest_re
 SELECT endpoint_id, is_late FROM (
     SELECT endpoint_id, bool_or(is_late) AS is_late FROM (
         SELECT endpoint_id, false AS is_late FROM lane WHERE (
-            SELECT ({lane_queries.unclaimed("id")}) FROM hooks_lane l WHERE l.endpoint_id = lane.endpoint_id
+            {lane_queries.newest_lane(f"({lane_queries.unclaimed('id')})", "lane.endpoint_id")}
         ) IS NOT NULL
         UNION ALL
         SELECT endpoint_id, next_attempt_at < clock_timestamp() - interval '{OVERLAP} s' FROM retry

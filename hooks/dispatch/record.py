@@ -38,9 +38,7 @@ WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND h.id BETWEEN %s AND %s AND CA
     WHEN u.claim > {BY_CURSOR} THEN h.claim = u.claim AND {lane_queries.STATE_OF_FOUND} = 'sending'
     WHEN {lane_queries.STATE_OF_FOUND} <> 'queued' THEN false
     WHEN lane.cursor IS NOT NULL THEN lane.cursor >= h.id
-    ELSE EXISTS (
-        SELECT 1 FROM hooks_lane l WHERE l.endpoint_id = h.endpoint_id AND l.owner = %s AND l.cursor >= h.id
-    ) END
+    ELSE COALESCE(({lane_queries.newest_lane("l.owner = %s AND l.cursor >= h.id", "h.endpoint_id")}), false) END
 RETURNING h.id
 """
 COLUMNS = (
