@@ -1,6 +1,6 @@
-"""XMPP in and out while its server too is killed, beside web server, receiver and sender: nothing is lost or doubled.
+"""XMPP in and out while its server too is killed, beside web server, receiver and sender: nothing is lost.
 
-test_channels.py has the same without kills of the server.
+What was in flight at a kill of the server may come twice. test_channels.py has the same without such kills.
 """
 
 from __future__ import annotations

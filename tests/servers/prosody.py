@@ -37,7 +37,7 @@ data_path = {data}
 log = {{ {{ levels = {{ min = {log_level} }}; to = "file"; filename = {log} }} }}
 modules_enabled = {{
     "roster"; "saslauth"; "tls"; "disco"; "pep"; "smacks"; "carbons"; "mam"; "blocklist"; "ping"; "csi"; "private";
-    "vcard4"; "vcard_legacy"; "bookmarks"; "user_account_management"; "time"; "version";
+    "vcard4"; "vcard_legacy"; "bookmarks"; "user_account_management"; "time"; "uptime"; "version";
 }}
 modules_disabled = {{ "s2s" }}
 authentication = "internal_hashed"

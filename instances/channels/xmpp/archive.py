@@ -78,14 +78,6 @@ async def read_page(
     return Page(messages, first, last, is_complete)
 
 
-async def read_last(stream: XmppStream, most: int) -> list[Archived]:
-    """Returns the last messages of the account, oldest first. Raises as read_page."""
-    found: list[Archived] = []
-    async for page in read_back(stream, most=most):
-        found[:0] = page.messages
-    return found
-
-
 async def read_back(stream: XmppStream, of: str = "", *, chat: str = "", most: int) -> AsyncGenerator[Page]:
     """Yields the last `most` messages, the newest page first. Servers shorten pages: Prosody to 50 messages.
 

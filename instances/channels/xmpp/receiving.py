@@ -22,7 +22,7 @@ from xml.etree.ElementTree import Element
 
 from instances.channels.receiving import Batch, Network, ReceiveFailed
 from instances.channels.requests import Link
-from instances.channels.xmpp.archive import Archived, read_after, read_last, read_page
+from instances.channels.xmpp.archive import Archived, read_after, read_page
 from instances.channels.xmpp.errors import NotSent, StanzaRefused
 from instances.channels.xmpp.reading import Found, Room, time_of
 from instances.channels.xmpp.servers import connect
@@ -41,7 +41,6 @@ ROOM_SECONDS = 10.0
 ROOM_PAUSE = 600.0  # s between two tries to read an archive of a room that does not respond
 ARCHIVE_PAUSE = 600.0  # s until the account's archive is read again after a temporary error
 MAX_KEYS = 5_000  # of messages of archives that are remembered
-LOOK_BACK = 200  # messages of the archive in which sent ones are looked for
 RECEIPTS, HINTS = "urn:xmpp:receipts", "urn:xmpp:hints"
 
 
@@ -213,13 +212,8 @@ class Receiver:
     # -- archives
 
     async def read_archive(self) -> AsyncGenerator[Batch]:
-        """Yields what the archive has since the cursor, and remembers which messages were sent.
-
-        A sender whose request got no response sends the message again. Its first attempt may be older than the cursor.
-        """
+        """Yields what the archive has since the cursor."""
         try:
-            for message in await read_last(self.stream, LOOK_BACK):
-                self.read_archived(message)
             async for page in read_after(
                 self.stream, "", after=self.cursor.archive_id, start=self.cursor.stamp
             ):
@@ -289,13 +283,10 @@ class Receiver:
         """Returns what a message of an archive means; "" is the account's. One that cannot be read is left out."""
         reader, fields = self.session.reader, (archived.message, archived.id, archived.stamp)
         try:
-            found = reader.read_of_room(room, *fields) if room else reader.read_message(*fields)
+            return reader.read_of_room(room, *fields) if room else reader.read_message(*fields)
         except Exception:
             log.exception("instance %s: an archived message was left out", self.session.link.number)
             return None
-        if found.sent:
-            self.session.note_sent(found.sent, found.archive_id)
-        return found
 
 
 def identity_of(event: ReceivedEvent) -> tuple[str, str] | None:

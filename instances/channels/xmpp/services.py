@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import datetime, timedelta
 from xml.etree.ElementTree import Element
 
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.xmpp.errors import StanzaRefused
-from instances.channels.xmpp.reading import MUC
+from instances.channels.xmpp.reading import MUC, time_of
 from instances.channels.xmpp.sending import UPLOAD
 from instances.channels.xmpp.stream import IQ_SECONDS, XmppStream
 from instances.channels.xmpp.xml import child, child_text, element
@@ -18,6 +19,7 @@ DISCO_INFO, DISCO_ITEMS = (
     "http://jabber.org/protocol/disco#info",
     "http://jabber.org/protocol/disco#items",
 )
+LAST, TIME = "jabber:iq:last", "urn:xmpp:time"
 MAX_SERVICES, SERVICE_SECONDS = 20, 5.0  # of a server that are asked what they are
 
 
@@ -43,6 +45,22 @@ class Services:
     async def features_of(self, jid: str) -> set[str]:
         """Returns the features of a JID. Raises StanzaRefused, ReceiveFailed."""
         return features_in(await self.info_of(jid))
+
+    async def started_at(self) -> datetime | None:
+        """Returns when the server was started, by its own clock; None if it does not say (XEP-0012, 0202)."""
+        if not {LAST, TIME} <= self.features:
+            return None
+        domain = self.stream.domain
+        try:
+            last = child(await self.stream.iq("get", domain, element(f"{{{LAST}}}query")), f"{{{LAST}}}query")
+            time = child(await self.stream.iq("get", domain, element(f"{{{TIME}}}time")), f"{{{TIME}}}time")
+        except StanzaRefused:
+            return None
+        seconds, now = (
+            "" if last is None else last.get("seconds", ""),
+            time_of(child_text(time, f"{{{TIME}}}utc")),
+        )
+        return now - timedelta(seconds=int(seconds)) if now and seconds.isdecimal() else None
 
     async def info_of(self, jid: str, *, seconds: float = IQ_SECONDS) -> Element | None:
         response = await self.stream.iq("get", jid, element(f"{{{DISCO_INFO}}}query"), seconds=seconds)

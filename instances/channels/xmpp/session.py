@@ -51,6 +51,7 @@ LOOK_BACK_IN_CHAT = (
     1_000  # messages, receipts and the like, in which one that may have been sent is looked for
 )
 CLOCKS_DIFFER = timedelta(minutes=5)  # at most, the server's and the database's
+ROUNDED = timedelta(seconds=1)  # the server's start, and the stamps of an archive
 MAX_NEW_CONTACTS = 500  # subscriptions and invitations that are accepted while the account is connected
 REFLECTION_SECONDS = 5.0  # for a room to show a message to its sender
 
@@ -257,17 +258,23 @@ class Session:
     async def look_for(self, key: str, chat: str, since: datetime, *, is_group: bool) -> None:
         """Note that the message was sent, if the archive has it among the messages of this chat since then.
 
-        What the receiver has read of the archive is not enough: after a sender was killed, hundreds of messages may
-        have come before another one tries again.
+        After a sender was killed, hundreds of messages may have come before another one tries again.
+
+        A server that dies may have archived a message, and not sent it on: the last one before a kill of Prosody was
+        found in the archive of its sender alone. So what is from before the server's start does not count.
         """
         of, with_chat = (chat, "") if is_group else ("", chat)
         begin = since - CLOCKS_DIFFER
+        started = await self.services.started_at()
+        if started:
+            begin = max(begin, started + ROUNDED)
         with contextlib.suppress(StanzaRefused):  # there is no archive
             async with contextlib.aclosing(
                 read_back(self.stream, of, chat=with_chat, most=LOOK_BACK_IN_CHAT)
             ) as pages:
                 async for page in pages:
-                    for each in page.messages:
+                    recent = [each for each in page.messages if (time_of(each.stamp) or begin) >= begin]
+                    for each in recent:
                         fields = (each.message, each.id, each.stamp)
                         read = (
                             self.reader.read_message
@@ -278,8 +285,7 @@ class Session:
                         if found.sent == key:
                             self.note_sent(key, found.archive_id)
                             return
-                    oldest = time_of(page.messages[0].stamp) if page.messages else None
-                    if oldest and oldest < begin:
+                    if len(recent) < len(page.messages):
                         return
 
     def end_sending(self, key: str, error: Exception) -> None:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from instances.channels.requests import Link
 from instances.channels.xmpp.opening import open_stream
@@ -19,7 +22,15 @@ from instances.receiving.network import LoopNetwork
 from tests.servers.prosody import Account, Prosody
 from tests.servers.xmpp_client import Client
 
-SENT, NEW = "capi" + "1" * 28, "capi" + "2" * 28
+SENT, NEW, LAST = ("capi" + digit * 28 for digit in "123")
+
+
+SETTLED = 3.0  # seconds after its start, which is known to the second, as are the stamps of an archive
+
+
+@pytest.fixture(scope="module", autouse=True)
+def wait_after_the_start(prosody: Prosody) -> None:
+    time.sleep(SETTLED)
 
 
 def message(to: str, key: str, body: str, type: str = "chat") -> bytes:
@@ -102,3 +113,25 @@ def test_a_message_to_a_room_is_not_sent_twice(prosody: Prosody) -> None:
         connected(prosody, bot, send_again)
         ann.wait_for("not sent before")
         assert [each.body for each in ann.archive(room)] == ["once", "not sent before"]
+
+
+def test_what_is_from_before_the_servers_start_is_sent_again(prosody: Prosody) -> None:
+    """A server that was killed may have archived it without sending it on; which one cannot be known."""
+    bot = prosody.register("bot")
+    with Client(prosody.register("ann")) as ann:
+        to = ann.account.jid
+        connected(prosody, bot, lambda session: send(session, "message", message(to, SENT, "before")))
+        prosody.kill()
+        prosody.start()
+        ann.connect()
+        time.sleep(SETTLED)
+        connected(prosody, bot, lambda session: send(session, "message", message(to, NEW, "after")))
+
+        async def send_again(session: Session) -> None:
+            await send(session, "message-again", again(message(to, NEW, "after")))
+            await send(session, "message-again", again(message(to, SENT, "before")))
+            await send(session, "message", message(to, LAST, "end"))
+
+        connected(prosody, bot, send_again)
+        ann.wait_for("end")
+        assert ann.bodies(bot.jid) == ["before", "after", "before", "end"]
