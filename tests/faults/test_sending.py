@@ -131,7 +131,7 @@ def owned_by_each() -> list[int]:
 def test_a_second_sender_gets_its_share_of_the_queues_at_once_and_loses_it_when_it_dies(
     messenger: MessengerProcess, instances: list[Instance], tmp_path: Path
 ) -> None:
-    messenger.order(latency=0.3)
+    messenger.order(latency=2.0)  # some are left when the second one has started
     for instance in instances:
         queue_messages(instance, MESSAGES, chats=CHATS)
     with SenderProcess(folder(tmp_path, "first"), messenger.url):
