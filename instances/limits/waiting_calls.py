@@ -15,15 +15,23 @@ GROWTH = 0.1
 
 
 class Repeat(NamedTuple):
-    """In how many seconds a request is served again, and whose share of the waiting calls it takes."""
+    """In how many seconds a request is served again, and whose share of the waiting calls it takes.
+
+    With a key, it is served again as soon as this lane is notified (chatapi/runtime/web/wakeups.py).
+    """
 
     after: float
     owner: int
+    key: str = ""
 
 
-def repeat(request: HttpRequest, seconds: float, owner: int) -> Repeat | None:
-    """Returns when to serve the request again; None if it has waited `seconds`, or the web server is another one."""
+def repeat(request: HttpRequest, seconds: float, owner: int, *, lane: int | None = None) -> Repeat | None:
+    """Returns when to serve the request again; None if it has waited `seconds`, or the web server is another one.
+
+    With `lane`, the key of an endpoint, at the latest when it gets a hook.
+    """
     waited = request.META.get(WAITED)
     if waited is None or waited >= seconds:
         return None
-    return Repeat(min(FIRST_PAUSE + GROWTH * waited, seconds - waited), owner)
+    key = "" if lane is None else str(lane)
+    return Repeat(min(FIRST_PAUSE + GROWTH * waited, seconds - waited), owner, key)

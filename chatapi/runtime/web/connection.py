@@ -225,6 +225,7 @@ class Connection(asyncio.Protocol):
     def serve(self, request: ReceivedRequest) -> None:
         self.is_busy = True
         self.due = 0.0
+        request.served_at = self.loop.time()
         if self.sock is None:
             self.sock = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
         self.server.threads_for(request).submit(request.owner, functools.partial(self.run, request))
@@ -309,8 +310,11 @@ class Connection(asyncio.Protocol):
         if is_gone or self.server.is_stopping or not self.server.waiting.acquire(repeat.owner):
             self.respond(request, data, keep)
         else:
-            since = self.loop.time()
-            self.loop.call_later(repeat.after, self.serve_again, request, repeat.owner, since)
+            again = functools.partial(self.serve_again, request, repeat.owner, self.loop.time())
+            if repeat.key:
+                self.server.wakeups.add(repeat.key, request.served_at, repeat.after, again)
+            else:
+                self.loop.call_later(repeat.after, again)
 
     def serve_again(self, request: ReceivedRequest, owner: Any, since: float) -> None:
         self.server.waiting.release(owner)

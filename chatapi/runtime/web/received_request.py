@@ -26,7 +26,7 @@ class ReceivedRequest:
 
     __slots__ = (
         "_body", "_file", "chunked", "headers", "is_counted", "is_expecting_continue", "is_omitted", "keep_alive",
-        "length", "method", "owner", "size", "target", "version", "waited",
+        "length", "method", "owner", "served_at", "size", "target", "version", "waited",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -43,6 +43,7 @@ class ReceivedRequest:
         self.owner = ""
         self.is_omitted = False
         self.waited = 0.0
+        self.served_at = 0.0  # by the loop's clock, the last time
         self._body: list[bytes] = []
         self._file: IO[bytes] | None = None
 

@@ -19,6 +19,7 @@ from chatapi.runtime.processes import Part, end_with_parent, restore_signals, st
 from chatapi.runtime.web.connection import Connection
 from chatapi.runtime.web.fair_threads import FairThreads
 from chatapi.runtime.web.received_request import ReceivedRequest
+from chatapi.runtime.web.wakeups import Wakeups
 from instances.limits.thread_slots import ThreadSlots
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class WebServer:
         self.connections: dict[Connection, None] = {}
         self.by_peer: Counter[str] = Counter()
         self.waiting = ThreadSlots(MAX_WAITING, MAX_WAITING_PER_OWNER)
+        self.wakeups = Wakeups(loop)
         self.threads = FairThreads(THREADS, THREADS_PER_CLIENT, "web")
         self.health_threads = FairThreads(HEALTH_THREADS, HEALTH_THREADS, "health")
 
