@@ -18,12 +18,7 @@ class ChatapiConfig(AppConfig):
 
         if is_service():
             log_uncaught_errors()
-        register(
-            MenuEntry(
-                410, "REST", "api-docs", "code", block="API", views=("api-docs",), audience=Audience.EVERYONE
-            ),
-            MenuEntry(510, "Support desk", "admin:index", "shield-lock", audience=Audience.STAFF),
-        )
+        register(MenuEntry(510, "Support desk", "admin:index", "shield-lock", audience=Audience.STAFF))
         register_part(Place.BANNERS, 10, "chatapi/staff/impersonation.html")
         audit.connect(hook_audit.record_hook_action)
         register_part(Place.ACCOUNT, 10, "chatapi/account_data/card.html")

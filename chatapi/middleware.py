@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 # Swagger UI adds <style> elements and style attributes while it renders; nothing else here does.
-STYLED_BY_SCRIPT = "/api/docs"
+STYLED_BY_SCRIPT = "/api/docs/try"
 
 
 def policy(nonce: str, path: str) -> str:

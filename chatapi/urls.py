@@ -33,7 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/export/", export.export_account, name="account-export"),
     path("account/delete/", deletion.delete, name="account-delete"),
     path("api/schema/", schema, name="api-schema"),
-    path("api/docs/", ApiDocs.as_view(url_name="api-schema"), name="api-docs"),
+    path("api/docs/try/", ApiDocs.as_view(url_name="api-schema"), name="api-try"),
     path("api/v1/", include("chatapi.rest_urls")),
     path("", include("instances.callbacks.urls")),
     path("", include("instances.pages.urls")),

@@ -27,6 +27,10 @@ class InstancesConfig(AppConfig):
                 audience=Audience.EVERYONE, keeps_instance=True,
             ),
             MenuEntry(
+                410, "REST", "docs:rest", "code", block="API", views=("docs:rest", "api-try"),
+                audience=Audience.EVERYONE, keeps_instance=True,
+            ),
+            MenuEntry(
                 420, "Receivers", "docs:receivers", "webhook", block="API", views=("docs:receiver",),
                 audience=Audience.EVERYONE, keeps_instance=True,
             ),

@@ -51,7 +51,7 @@ SHOWN = (
     ("redelivery", "log:redelivery", "Resend by date"),
     ("wire-contract", "docs:contract", "Wire contract, with your own token"),
     ("receivers", "docs:receiver", "Receivers"),
-    ("rest", "api-docs", "REST API"),
+    ("rest", "docs:rest", "REST API"),
     ("account", "accounts:account", "Account"),
     ("members", "accounts:members", "Members"),
     ("second-factor", "mfa_index", "Two-factor authentication"),
@@ -89,7 +89,7 @@ def take(browser: Browser, running: Product, day: walk.Day, looks: list[str]) ->
             who = "owner" if name in walk.EXTRA else visitor_of(name)
             page = contexts[who].new_page()
             page.goto(day.addresses[name], wait_until="load")
-            page.wait_for_timeout(1200 if name in ("api-docs", "log:list") or who == "staff" else 400)
+            page.wait_for_timeout(1200 if name in ("api-try", "log:list") or who == "staff" else 400)
             if name == "testing:simulation":
                 page.get_by_role("button", name="Send hook", exact=True).click()
                 page.locator("#verdict .boxes").wait_for()

@@ -10,7 +10,7 @@ Uses no models. A request whose body is binary or long is quoted with the name o
 import json
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -131,7 +131,14 @@ def curl(request: QuotedRequest) -> str:
     return join_lines(parts)
 
 
-def short_curl(url: str, *, method: str = "", json: object = None, output: str = "") -> str:
+def short_curl(
+    url: str,
+    *,
+    method: str = "",
+    json: object = None,
+    output: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> str:
     """Returns a command for a POSIX shell that is shorter than that of curl(), to be read and edited.
 
     `json` is sent as JSON, with POST. `method` is shown as -X; without it, curl chooses GET or POST. `output` is the
@@ -141,6 +148,7 @@ def short_curl(url: str, *, method: str = "", json: object = None, output: str =
     parts = [
         ["curl", *globoff, *(["-o", output] if output else []), *(["-X", method] if method else []), url]
     ]
+    parts += [["-H", f"{name}: {value}"] for name, value in (headers or {}).items()]
     if json is not None:
         parts += [["-H", "Content-Type: application/json"], ["-d", to_json(json)]]
     return join_lines(parts)

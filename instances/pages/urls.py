@@ -124,6 +124,7 @@ deliveries = [
 # Two path segments each, so no URL is that of a method of the wire contract.
 handbook = [
     path("contract/", docs_views.contract, name="contract"),
+    path("docs/", docs_views.rest, name="rest"),
     path("receivers/", docs_views.receiver, name="receivers"),
     path("receivers/<slug:key>/", docs_views.receiver, name="receiver"),
 ]

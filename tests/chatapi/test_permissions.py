@@ -301,8 +301,9 @@ instances-api:simulation-run                 GET    401 404 404 404 200 404
 instances-api:simulation-run-step            POST   401 404 404 404 200 404
 instances-api:simulation-run-cancel          POST   401 404 404 404 200 404
 api-schema                                   GET    200 200 200 200 200 200
-api-docs                                     GET    200 200 200 200 200 200
+api-try                                      GET    200 200 200 200 200 200
 docs:contract                                GET    200 200 200 200 200 200
+docs:rest                                    GET    200 200 200 200 200 200
 docs:receivers                               GET    200 200 200 200 200 200
 docs:receiver                                GET    200 200 200 200 200 200
 channels:callback                            GET    404 404 404 404 404 404

@@ -120,7 +120,7 @@ def test_static_files_stay_cacheable(product: Product) -> None:
 def test_pages_are_compressed_for_those_who_accept_it() -> None:
     world = World()
     client = world.client("owner")
-    for path, share in (("/instances/", 0.4), ("/api/docs/", 0.6), ("/api/schema/", 0.2)):
+    for path, share in (("/instances/", 0.4), ("/api/docs/", 0.2), ("/api/schema/", 0.2)):
         plain, packed = client.get(path), client.get(path, headers={"Accept-Encoding": "br, gzip"})
         assert "Content-Encoding" not in plain.headers, path
         assert packed.headers["Content-Encoding"] == "gzip", path

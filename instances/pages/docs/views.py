@@ -1,4 +1,4 @@
-"""The API docs pages: the wire contract with the reader's own token, and receivers ready to paste.
+"""The API docs pages: the wire contract with the reader's own token, REST, and receivers ready to paste.
 
 They are public; the chosen instance decides which token the lines contain.
 """
@@ -15,11 +15,13 @@ from chatapi.ui.requests import HtmxRequest
 from instances.pages.chosen_instance import chosen_instance
 from instances.pages.docs import hooks as docs_hooks
 from instances.pages.docs import limits, methods, receivers
-from instances.pages.docs.credentials import NO_TOKEN, ShownCredentials, credentials_to_show
+from instances.pages.docs import rest as docs_rest
+from instances.pages.docs.credentials import NO_KEY, NO_TOKEN, ShownCredentials, credentials_to_show
 from instances.pages.docs.methods import contains_all
 from instances.pages.query_parameters import search_text
 
 CONTRACT = "instances/pages/docs/contract.html"
+REST = "instances/pages/docs/rest.html"
 
 
 @require_safe
@@ -73,6 +75,27 @@ def list_url_forms(credentials: ShownCredentials) -> str:
             f"{site}/status?instanceId={credentials.number}&token={NO_TOKEN}",
         ]
     )
+
+
+@require_safe
+@never_cache
+def rest(request: HtmxRequest) -> HttpResponse:
+    """All operations of REST, or those that match `?q=`; htmx gets only these."""
+    instance = chosen_instance(request) if request.user.is_authenticated else None
+    query = search_text(request)
+    number = credentials_to_show(instance).number
+    context = {
+        "docs_instance": instance,
+        "query": query,
+        "address": f"{settings.SITE_URL}{request.path}",
+        "key": NO_KEY,
+        "failures": docs_rest.reference().failures,
+        "groups": [
+            (group, [docs_rest.add_curl(operation, number) for operation in group.operations])
+            for group in docs_rest.find_operations(query)
+        ],
+    }
+    return render(request, f"{REST}#found" if request.htmx else REST, context)
 
 
 @require_safe

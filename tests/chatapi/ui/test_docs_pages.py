@@ -19,7 +19,7 @@ from tests.factories import AccountFactory, InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
 
-CONTRACT, RECEIVERS = "/api/contract/", "/api/receivers/"
+CONTRACT, REST, RECEIVERS = "/api/contract/", "/api/docs/", "/api/receivers/"
 NAMES = sorted(name for group in GROUPS.values() for name in group)
 
 
@@ -173,7 +173,7 @@ def test_the_page_asks_the_database_as_often_as_any_other(
 
 
 def test_the_menu_has_the_three_parts_and_lights_the_one(alice: Client) -> None:
-    for address, name in ((CONTRACT, "Wire contract"), ("/api/docs/", "REST"), (RECEIVERS, "Receivers")):
+    for address, name in ((CONTRACT, "Wire contract"), (REST, "REST"), (RECEIVERS, "Receivers")):
         (lit,) = re.findall(
             r'<a href="[^"]*" aria-current="page">\s*<svg.*?</svg> ([^<]+?)\s*</a>', page_of(alice, address)
         )

@@ -1,0 +1,264 @@
+"""The operations of the REST API as their docs page shows them, from the OpenAPI document and its examples."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.utils.safestring import SafeString
+from django.utils.text import slugify
+
+from chatapi.ui.json_text import pretty
+from chatapi.ui.request_snippets import short_curl
+from instances.pages.docs.credentials import NO_KEY
+from instances.pages.docs.markup import highlight_code, render_inline, render_paragraphs
+from instances.pages.docs.methods import contains_all
+from instances.pages.docs.openapi_document import DOCUMENT, parse
+
+PREFIX = "/api/v1/"
+MAX_DEPTH = 3  # of fields in fields; deeper ones are in the example
+JSON = "application/json"
+# A choice in a description of drf-spectacular: "* `value` - label".
+CHOICE = re.compile(r"^\* `([^`]*)` - (.*)$", re.MULTILINE)
+FORMATS = {"date-time": "time, ISO 8601", "uri": "URL", "email": "e-mail address", "uuid": "UUID"}
+
+
+class Field(NamedTuple):
+    """A field or parameter. `name` is a path such as `results[].state`; `note` says its type and meaning."""
+
+    name: str
+    required: bool
+    note: SafeString
+
+
+class Failure(NamedTuple):
+    """A status code that refuses a call, which means the same for all operations."""
+
+    status: str
+    case: SafeString
+    body: str
+
+
+class Operation(NamedTuple):
+    anchor: str
+    verb: str
+    path: str
+    summary: str
+    paragraphs: list[SafeString]
+    parameters: list[Field]
+    fields: list[Field]
+    status: str
+    reply: str
+    reply_html: SafeString
+    reply_fields: list[Field]
+    failures: list[str]
+    body: Any
+    example_ids: dict[str, str]
+    haystack: str
+
+
+class Group(NamedTuple):
+    name: str
+    anchor: str
+    operations: list[Operation]
+
+
+class Reference(NamedTuple):
+    groups: list[Group]
+    failures: list[Failure]
+
+
+class OperationWithCurl(NamedTuple):
+    operation: Operation
+    curl: str
+
+
+@cache
+def reference() -> Reference:
+    """Returns all operations in their groups, and how they fail. Cached: the process reads the document once."""
+    document = parse(DOCUMENT.read_bytes())
+    schemas = Schemas(document["components"]["schemas"])
+    groups: dict[str, list[Operation]] = {}
+    failures: dict[str, Failure] = {}
+    for path, by_verb in document["paths"].items():
+        if path.startswith(PREFIX):
+            for verb, described in by_verb.items():
+                operations = groups.setdefault(described["tags"][0], [])
+                operations.append(build_operation(verb.upper(), path, described, schemas))
+                for status, response in described["responses"].items():
+                    if status >= "400":
+                        failures.setdefault(status, build_failure(status, response))
+    names = [tag["name"] for tag in document["tags"] if tag["name"] in groups]
+    return Reference(
+        [Group(name, slugify(name), groups[name]) for name in names],
+        [failures[status] for status in sorted(failures)],
+    )
+
+
+def find_operations(query: str) -> list[Group]:
+    """Returns the operations whose path, words or fields contain all words of the query; no group is empty."""
+    words = query.lower().split()
+    found = [
+        group._replace(operations=[each for each in group.operations if contains_all(each.haystack, words)])
+        for group in reference().groups
+    ]
+    return [group for group in found if group.operations]
+
+
+def add_curl(operation: Operation, number: int) -> OperationWithCurl:
+    """Adds the example as a command for a POSIX shell, with the number of the reader's instance."""
+
+    def value(match: re.Match[str]) -> str:
+        name, before = match[1], operation.path[: match.start()]
+        if before == f"{PREFIX}instances/":
+            return str(number)
+        return operation.example_ids.get(name, re.sub(r"(?<!^)([A-Z])", r"_\1", name).upper())
+
+    path = re.sub(r"{(\w+)}", value, operation.path)
+    verb = "" if operation.verb == "GET" else operation.verb
+    headers = {"Authorization": f"Bearer {NO_KEY}"}
+    return OperationWithCurl(
+        operation, short_curl(f"{settings.SITE_URL}{path}", method=verb, json=operation.body, headers=headers)
+    )
+
+
+def build_operation(verb: str, path: str, described: dict[str, Any], schemas: "Schemas") -> Operation:
+    parameters = [
+        build_field(each["name"], each["schema"], each.get("required", False), each.get("description", ""))
+        for each in sorted(described.get("parameters", []), key=lambda each: place_in(path, each["name"]))
+    ]
+    content = described.get("requestBody", {}).get("content", {}).get(JSON, {})
+    responses = described["responses"]
+    status = next(status for status in responses if status < "300")
+    replied = responses[status].get("content", {}).get(JSON, {})
+    example = first_example(replied)
+    reply = "" if example is None else pretty(example)
+    fields = list(schemas.fields(content.get("schema", {}), without="readOnly"))
+    text = described.get("description", "")
+    names = " ".join(field.name for field in (*parameters, *fields))
+    return Operation(
+        anchor=described["operationId"],
+        verb=verb,
+        path=path,
+        summary=described["summary"],
+        paragraphs=render_paragraphs(text),
+        parameters=parameters,
+        fields=fields,
+        status=status,
+        reply=reply,
+        reply_html=highlight_code(reply, "json"),
+        reply_fields=list(schemas.fields(replied.get("schema", {}), without="writeOnly")),
+        failures=sorted(status for status in responses if status >= "400"),
+        body=first_example(content),
+        example_ids=ids_of(path, example),
+        haystack=f"{verb} {path} {described['operationId']} {described['summary']} {text} {names}".lower(),
+    )
+
+
+def place_in(path: str, name: str) -> int:
+    """Returns where the path has this parameter, to sort by; those of the query come after all."""
+    return path.find(f"{{{name}}}") % (len(path) + 1)
+
+
+def first_example(content: dict[str, Any]) -> Any:
+    return next((example["value"] for example in content.get("examples", {}).values()), None)
+
+
+def ids_of(path: str, example: Any) -> dict[str, str]:
+    """Returns a value for the last parameter of the path, if the example's `id` is that."""
+    names = re.findall(r"{(\w+)}", path)
+    if names and isinstance(example, dict) and "id" in example:
+        return {names[-1]: str(example["id"])}
+    return {}
+
+
+def build_failure(status: str, described: dict[str, Any]) -> Failure:
+    example = first_example(described.get("content", {}).get(JSON, {}))
+    return Failure(status, render_inline(described["description"]), json.dumps(example, ensure_ascii=False))
+
+
+def build_field(name: str, schema: dict[str, Any], required: bool, description: str = "") -> Field:
+    text = description or schema.get("description", "")
+    choices = [(value, label) for value, label in CHOICE.findall(text)]
+    text = " ".join(CHOICE.sub("", text).split())
+    words = describe_type(schema, choices)
+    return Field(name, required, render_inline(f"{words}. {text}" if text else f"{words}."))
+
+
+def describe_type(schema: dict[str, Any], choices: list[tuple[str, str]]) -> str:
+    """Returns the type in words: "string of up to 64 characters, or null"."""
+    if schema.get("type") == "array":
+        words = describe_type(schema.get("items", {}), choices)
+        first, _, rest = words.partition(" ")
+        words = f"some {rest}" if words.startswith("one of ") else f"list of {first}s {rest}".strip()
+    elif choices or "enum" in schema:
+        words = list_choices(choices or [(value, value) for value in schema["enum"]])
+    else:
+        words = FORMATS.get(schema.get("format", ""), schema.get("type", "any value"))
+        if "maxLength" in schema:
+            words += f" of up to {schema['maxLength']:,} characters"
+        if "minimum" in schema and "maximum" in schema:
+            words += f" from {schema['minimum']} to {schema['maximum']}"
+    if "default" in schema:
+        words += f", {json.dumps(schema['default'])} if left out"
+    if schema.get("nullable"):
+        words += ", or null"
+    return words
+
+
+def list_choices(choices: list[tuple[str, str]]) -> str:
+    """Returns the values, each with its label unless that only repeats it."""
+    shown = [
+        f"`{value}`" if letters_of(value) == letters_of(label) else f"`{value}` ({label})"
+        for value, label in choices
+        if value is not None
+    ]
+    return "one of " + ", ".join(shown) if len(shown) > 1 else "".join(shown)
+
+
+def letters_of(text: str) -> str:
+    return re.sub(r"\W|_", "", text).lower()
+
+
+class Schemas:
+    """The schemas that others refer to by name."""
+
+    def __init__(self, by_name: dict[str, Any]) -> None:
+        self.by_name = by_name
+
+    def resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Returns the schema with those that it refers to put in; what it says itself takes precedence."""
+        parts = [part for key in ("allOf", "oneOf") for part in schema.get(key, [])]
+        own = {key: value for key, value in schema.items() if key not in ("$ref", "allOf", "oneOf")}
+        if "$ref" in schema:
+            parts.append(self.by_name[schema["$ref"].rpartition("/")[2]])
+        found: dict[str, Any] = {}
+        for part in parts:
+            resolved = self.resolve(part)
+            if resolved.get("enum") != [None]:
+                found |= resolved
+        return found | own
+
+    def fields(
+        self, schema: dict[str, Any], *, without: str, prefix: str = "", depth: int = 0
+    ) -> Iterator[Field]:
+        """Yields the fields of an object or of a list's objects, and those in them, except those marked `without`."""
+        schema = self.resolve(schema)
+        if schema.get("type") == "array":
+            yield from self.fields(
+                schema.get("items", {}), without=without, prefix=f"{prefix}[].", depth=depth
+            )
+            return
+        required = schema.get("required", ())
+        for name, found in schema.get("properties", {}).items():
+            field = self.resolve(found)
+            if field.get("type") == "array":
+                field = field | {"items": self.resolve(field.get("items", {}))}
+            if field.get(without):
+                continue
+            yield build_field(f"{prefix.replace('.[]', '[]')}{name}", field, name in required)
+            if depth + 1 < MAX_DEPTH:
+                inner = f"{prefix}{name}" if field.get("type") == "array" else f"{prefix}{name}."
+                yield from self.fields(field, without=without, prefix=inner, depth=depth + 1)

@@ -1,0 +1,147 @@
+"""The docs page of REST: every operation of the OpenAPI document, readable without a script."""
+
+import html
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from pytest_django.live_server_helper import LiveServer
+
+from accounts.actions.keys import issue_key
+from instances.models import Instance
+from instances.pages.docs import rest
+from instances.pages.docs.openapi_document import DOCUMENT, parse
+from tests.factories import InstanceFactory
+
+PAGE = "/api/docs/"
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def instance() -> Instance:
+    return InstanceFactory(owner__email="alice@example.org", name="Shop", number=12345, token="t0psecret")
+
+
+@pytest.fixture
+def alice(client: Client, instance: Instance) -> Client:
+    client.force_login(instance.owner.owner)
+    return client
+
+
+def page_of(client: Client, query: str = "", **headers: Any) -> str:
+    response = client.get(PAGE + query, headers=headers)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def operations_on(page: str) -> list[str]:
+    return re.findall(r'<article class="method" id="(\w+)"', page)
+
+
+def article_of(page: str, operation: str) -> str:
+    article = page[page.index(f'<article class="method" id="{operation}"') :]
+    return article[: article.index("</article>")]
+
+
+def words_of(markup: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup)).split())
+
+
+def copied(page: str, operation: str) -> str:
+    (line,) = re.findall(r'data-copy="(curl[^"]*)"', article_of(page, operation))
+    return html.unescape(line)
+
+
+def test_every_operation_of_the_document_is_on_the_page(alice: Client) -> None:
+    described = [
+        operation["operationId"]
+        for path, by_verb in parse(DOCUMENT.read_bytes())["paths"].items()
+        if path.startswith("/api/v1/")
+        for operation in by_verb.values()
+    ]
+    page = page_of(alice)
+    assert sorted(operations_on(page)) == sorted(described)
+    anchors = set(re.findall(r'\bid="([^"]+)"', page))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
+
+
+def test_an_operation_has_its_parameters_fields_and_response(alice: Client) -> None:
+    page = page_of(alice)
+    listed = words_of(article_of(page, "listHooks"))
+    assert "GET /api/v1/hooks/" in listed
+    assert "limit integer. The number of rows on a page, 1 to 100." in listed
+    assert "kind some of message , ack , status , chat (Chat change). The kind" in listed
+    added = words_of(article_of(page, "addEndpoint"))
+    assert "url required" in added
+    assert "filters.chatKinds" in added
+    assert "Responds with 201; if it fails, with 400 , 401 , 404 , 409 , 429 ." in added
+    assert '"instanceId": "1203344556"' in html.unescape(article_of(page, "addEndpoint"))
+
+
+def test_fields_of_lists_are_named_by_their_place() -> None:
+    (hooks,) = (group for group in rest.find_operations("listHooks"))
+    names = [field.name for field in hooks.operations[0].reply_fields]
+    assert {"results", "results[].id", "results[].attempts", "results[].attempts[].outcome"} <= set(names)
+    assert len(names) == len(set(names))
+
+
+def test_fields_that_are_only_read_are_no_fields_of_a_body() -> None:
+    for group in rest.reference().groups:
+        for operation in group.operations:
+            if operation.verb in ("POST", "PATCH", "PUT"):
+                assert "createdAt" not in [field.name for field in operation.fields], operation.anchor
+
+
+def test_every_status_that_refuses_a_call_is_explained_once(alice: Client) -> None:
+    page = page_of(alice)
+    explained = re.findall(r'<span class="verb nums">(\d+)</span>', page)
+    assert explained == sorted(set(explained))
+    refused = {
+        status
+        for group in rest.reference().groups
+        for operation in group.operations
+        for status in operation.failures
+    }
+    assert set(explained) == refused
+
+
+def test_the_calls_name_the_chosen_instance_and_no_key(alice: Client, instance: Instance) -> None:
+    _, key = issue_key(instance.owner, acting_user=None)
+    page = page_of(alice)
+    assert copied(page, "readInstance") == (
+        f"curl {settings.SITE_URL}/api/v1/instances/12345/ \\\n  -H 'Authorization: Bearer YOUR_ACCOUNT_KEY'"
+    )
+    assert key not in page
+    assert instance.token not in page
+
+
+def test_what_is_copied_is_a_call_that_works(
+    live_server: LiveServer, tmp_path: Path, transactional_db: None
+) -> None:
+    instance = InstanceFactory(number=12345)
+    _, key = issue_key(instance.owner, acting_user=None)
+    page = page_of(Client(), "?q=changeInstance")
+    line = copied(page, "changeInstance").replace("YOUR_ACCOUNT_KEY", key)
+    line = line.replace(settings.SITE_URL, live_server.url)
+    found = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert '"id": "12345"' in found.stdout.replace('":"', '": "')
+
+
+def test_the_search_finds_paths_and_fields(alice: Client) -> None:
+    assert operations_on(page_of(alice, "?q=rotate-secret")) == ["rotateEndpointSecret"]
+    assert "addEndpoint" in operations_on(page_of(alice, "?q=CHATKINDS"))
+    found = page_of(alice, "?q=<script>alert(1)</script>", **{"HX-Request": "true"})
+    assert found.lstrip().startswith('<div class="docs" id="found">')
+    assert "No matches" in found
+    assert "<script>alert" not in found
+
+
+def test_its_buttons_lead_to_the_document_and_to_swagger_ui(client: Client) -> None:
+    page = page_of(client)
+    for path in ("/api/schema/?format=json", "/api/docs/try/"):
+        assert f'href="{path}"' in page
+        assert client.get(path).status_code == 200
