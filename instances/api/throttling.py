@@ -1,4 +1,4 @@
-"""Limits an account's calls per minute (API_RATE), counted for all web processes of a machine together."""
+"""Limits an account's calls per minute (API_RATE), counted for all machines together."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-from instances.limits import rate_counters
+from instances.limits import rate_counters, shared_counts
 
 
 class AccountThrottle(SimpleRateThrottle):
@@ -30,7 +30,7 @@ class AccountThrottle(SimpleRateThrottle):
             return True
         count: int | None = getattr(request, "counted_calls", None)
         if count is None:
-            count = rate_counters.add("api", user_id, period=self.period)
+            count = shared_counts.add("api", user_id, self.num_requests or 0, period=self.period)
             request.counted_calls = count  # type: ignore[attr-defined]
         return count <= (self.num_requests or 0)
 

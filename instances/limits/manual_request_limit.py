@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from instances.limits import rate_counters, waiting_threads
+from instances.limits import rate_counters, shared_counts, waiting_threads
 
 A_MINUTE = 120  # per user; one step of a forwarding, of up to ten requests, counts as one
 
@@ -26,7 +26,7 @@ def place(user: Any) -> Iterator[None]:
     with waiting_threads.slots.hold(owner) as is_free:
         if not is_free:
             raise TooMany("Too many of your requests are in progress. Try again in a few seconds.")
-        if rate_counters.add("outbound", user.pk) > A_MINUTE:
+        if shared_counts.add("outbound", user.pk, A_MINUTE) > A_MINUTE:
             raise TooMany(
                 f"You have sent more than {A_MINUTE} requests in a minute. "
                 f"Try again in {rate_counters.seconds_left()} seconds."

@@ -49,6 +49,17 @@ def count(kind: str, key: object, *, period: int = MINUTE) -> int:
     return min(one & _COUNT if one >> COUNT_BITS == current else 0 for one in held)
 
 
+def set_at_least(kind: str, key: object, value: int, *, period: int = MINUTE) -> None:
+    """Set the count of this minute if it is lower."""
+    current = current_period(period)
+    with _lock:
+        table = table_of(period)
+        for cell in cells(kind, key):
+            held = table[cell]
+            if held >> COUNT_BITS != current or held & _COUNT < value:
+                table[cell] = current << COUNT_BITS | min(value, _COUNT)
+
+
 def seconds_left(period: int = MINUTE) -> int:
     """Returns the seconds until the period ends, from 1 to its length."""
     return period - int(time.time()) % period
@@ -75,15 +86,19 @@ def cells(kind: str, key: object) -> list[int]:
 def table_of(period: int) -> "memoryview[int]":
     """Returns the table of this period; maps it into memory at first use. The caller holds the lock."""
     if period not in _tables:
-        _tables[period] = open_table("counters" if period == MINUTE else f"counters-{period}")
+        _tables[period] = open_table(file_of(period))
     return _tables[period]
 
 
-def open_table(name: str) -> "memoryview[int]":
+def file_of(period: int) -> Path:
+    return Path(settings.DATA_DIR) / ("counters" if period == MINUTE else f"counters-{period}")
+
+
+def open_table(path: Path) -> "memoryview[int]":
     """Map the table into memory; only in this process's memory if DATA_DIR is not writable."""
     size = ROWS * CELLS * 8
     try:
-        file = os.open(Path(settings.DATA_DIR) / name, os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(file).st_size != size:
                 os.ftruncate(file, size)

@@ -1,0 +1,95 @@
+"""Calls per minute are counted for all machines: here two web servers that share the database alone."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.actions.keys import issue_key
+from accounts.models import SharedValue
+from instances.limits import rate_counters, shared_counts
+from tests.factories import InstanceFactory
+from tests.instances.receiving.processes import Web
+
+LIMIT = 200
+
+
+@pytest.fixture
+def servers(tmp_path: Path, transactional_db: None) -> Iterator[list[Web]]:
+    limits = {"CONTRACT_CALLS_PER_MINUTE": str(LIMIT), "API_RATE": "1/day"}
+    with Web(tmp_path / "first", **limits) as first, Web(tmp_path / "second", **limits) as second:
+        yield [first, second]
+
+
+def test_two_machines_count_together(servers: list[Web]) -> None:
+    instance = InstanceFactory(number=12345, token="secret")
+    key = issue_key(instance.owner, acting_user=None)[1]
+    headers = {"Authorization": f"Bearer {key}"}
+    found = [requests.get(f"{web.url}/api/v1/instances/", headers=headers, timeout=60) for web in servers * 2]
+    assert [response.status_code for response in found] == [200, 429, 429, 429]
+    with requests.Session() as session:
+        while True:
+            minute, allowed = rate_counters.current_period(), 0
+            for web in itertools.islice(itertools.cycle(servers), LIMIT * 2):
+                response = session.get(f"{web.url}/instance12345/status?token=secret", timeout=60)
+                allowed += response.status_code == 200
+                assert response.status_code in (200, 429)
+                if rate_counters.current_period() != minute:
+                    break
+            else:
+                break  # all in one minute
+    assert LIMIT <= allowed <= LIMIT + 2 * LIMIT // shared_counts.STEPS
+
+
+class Machines:
+    """`on(name)` makes this process count as that machine: with its id, and with counts of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
+        self.tables: dict[str, dict[int, memoryview[int]]] = {}
+
+    def add(self, machine: str, limit: int) -> int:
+        table = memoryview(bytearray(rate_counters.ROWS * rate_counters.CELLS * 8)).cast("Q")
+        tables = self.tables.setdefault(machine, {rate_counters.MINUTE: table})
+        self.monkeypatch.setattr(rate_counters, "_tables", tables)
+        self.monkeypatch.setattr(shared_counts, "machine_id", lambda: machine)
+        return shared_counts.add("test", 1, limit)
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch, db: None, same_minute: None) -> Machines:
+    return Machines(monkeypatch)
+
+
+def test_a_low_limit_is_exact_on_any_number_of_machines(machines: Machines) -> None:
+    assert [machines.add(name, 1) for name in "abca"] == [1, 2, 3, 2]
+
+
+def test_a_count_that_is_written_again_counts_once(machines: Machines) -> None:
+    machines.add("a", 10)
+    shared_counts.write_and_read("test", 1, 1, rate_counters.MINUTE)
+    assert machines.add("b", 10) == 2
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_each_machine_adds_a_fiftieth_to_the_limit_at_most(machines: Machines, number: int) -> None:
+    limit, names = 1_000, [str(n) for n in range(number)]
+    with CaptureQueriesContext(connection) as queries:
+        allowed = sum(
+            machines.add(name, limit) <= limit
+            for name in itertools.islice(itertools.cycle(names), 2 * limit * number)
+        )
+    assert limit <= allowed <= limit + (number - 1) * limit // shared_counts.STEPS
+    assert len(queries) <= shared_counts.STEPS + number
+
+
+def test_few_calls_need_no_query(machines: Machines) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert [machines.add("a", 6_000) for _ in range(119)] == list(range(1, 120))
+    assert not queries.captured_queries
+    assert machines.add("a", 6_000) == 120
+    assert SharedValue.objects.get().value == {"a": 120}
