@@ -154,7 +154,7 @@ class Participant(models.Model):
 class MembershipChange(models.Model):
     """When a member of a group last came, left or got another role, by the messenger's clock.
 
-    An earlier change, which the messenger reports late, changes nothing. Kept for two days;
+    An earlier change, which the messenger reports late, changes nothing. Kept until there is one two days later;
     see actions/chats/change_order.py.
     """
 

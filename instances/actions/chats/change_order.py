@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from instances.models import Chat, MembershipChange
 
-KEEP = timedelta(days=2)  # messengers give up on a report after a day
+KEEP = timedelta(days=2)  # before the last change in the group; messengers give up on a report after a day
 NAME = ""  # in place of a member
 
 
@@ -35,4 +33,4 @@ def remember(chat: Chat, members: Collection[str], time: datetime | None) -> Non
         unique_fields=["chat", "member"],
         update_fields=["at"],
     )
-    MembershipChange.objects.filter(chat=chat, at__lt=timezone.now() - KEEP).delete()
+    MembershipChange.objects.filter(chat=chat, at__lt=time - KEEP).delete()

@@ -248,7 +248,7 @@ def record_joined_group(
     """Record that the account is in a group, with all its members and whether each is an admin, and people's names.
 
     A chat that was removed from the list of dialogs is put back, unless `stays_removed`. If the account has left the
-    group after `time`, nothing changes.
+    group after `time`, nothing changes; a member who has come, left or got a role after it stays as they are.
 
     Unlike join_group, it also changes a group that the account is in: the messenger reports a group with its members
     before or after the account's command, whose response may name no members, is recorded.
@@ -263,12 +263,17 @@ def record_joined_group(
     if group is None:
         group = Chat.objects.create(instance=instance, chat_id=chat_id, is_group=True)
     group.instance = instance
-    group.name, group.image = clean_name(name) or group.name, image or group.image
+    is_renamed = clean_name(name) and not change_order.outdated(group, [change_order.NAME], time)
+    group.name, group.image = clean_name(name) if is_renamed else group.name, image or group.image
+    change_order.remember(group, [own, change_order.NAME] if is_renamed else [own], time)
     group.left_at, group.removed_at = None, group.removed_at if stays_removed else None
     group.save(update_fields=["name", "image", "left_at", "removed_at"])
     known = dict(payloads.members_of(group))
     ids = Ids(group, [person for person, _ in members])
     people = {ids.recorded(person, known): is_admin for person, is_admin in members}
+    if people and (later := change_order.outdated(group, {*people, *known}, time)):
+        people = {one: is_admin for one, is_admin in people.items() if one not in later}
+        people |= {one: is_admin for one, is_admin in known.items() if one in later}
     if people:
         change_participants(group, known, limited(people | {own: people.get(own, False)}, known, own))
     elif own not in known:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from instances import chat_ids
-from instances.channels.contents import text
+from instances.channels.contents import text, time_of
 from instances.channels.waha import api
 from instances.received_events import GroupChanged, GroupJoined, Person
 
@@ -23,32 +24,36 @@ def read(event: Object, payload: Object) -> Iterator[GroupJoined | GroupChanged]
     chat_id = api.chat_id_of(group.get("id"))
     if not chat_ids.is_group(chat_id):
         return
+    time = time_of(event.get("timestamp"))
     match event.get("event"):
         case "group.v2.join":
             members = [(ids_of(one, own), one.get("role") in ADMINS) for one in people_in(group)]
-            yield GroupJoined(chat_id, text(group.get("subject")), tuple(one for one in members if one[0]))
+            known = tuple(one for one in members if one[0])
+            yield GroupJoined(chat_id, text(group.get("subject")), known, time=time)
         case "group.v2.leave":
             if own_id := api.chat_id_of(own.get("id")):
-                yield GroupChanged(chat_id, left=((own_id,),))
+                yield GroupChanged(chat_id, left=((own_id,),), time=time)
         case "group.v2.update":
             if name := text(group.get("subject")):
-                yield GroupChanged(chat_id, name)
+                yield GroupChanged(chat_id, name, time=time)
         case "group.v2.participants":
             people = tuple(filter(None, (ids_of(one, own) for one in people_in(payload))))
-            yield from read_change(chat_id, payload.get("type"), people)
+            yield from read_change(chat_id, payload.get("type"), people, time)
 
 
-def read_change(chat_id: str, type: object, people: tuple[Person, ...]) -> Iterator[GroupChanged]:
+def read_change(
+    chat_id: str, type: object, people: tuple[Person, ...], time: datetime | None
+) -> Iterator[GroupChanged]:
     """Returns a change of the participants of a group; nothing for an unknown type."""
     match type:
         case "join":
-            yield GroupChanged(chat_id, joined=people)
+            yield GroupChanged(chat_id, joined=people, time=time)
         case "leave":
-            yield GroupChanged(chat_id, left=people)
+            yield GroupChanged(chat_id, left=people, time=time)
         case "promote":
-            yield GroupChanged(chat_id, promoted=people)
+            yield GroupChanged(chat_id, promoted=people, time=time)
         case "demote":
-            yield GroupChanged(chat_id, demoted=people)
+            yield GroupChanged(chat_id, demoted=people, time=time)
 
 
 def people_in(found: Object) -> list[Object]:

@@ -200,6 +200,26 @@ def test_the_account_leaves_and_is_added_again(
     assert len(updates(instance)) == 3
 
 
+def test_events_that_arrive_late_undo_nothing(
+    messenger: WahaMessenger, instance: Instance, session: Session, group: Chat
+) -> None:
+    """While this site does not take an event, WAHA sends the next ones."""
+    known = len(session.events)
+    session.join(GROUP, "Trip", {ANN: "participant", BEN: "participant", OWN: "participant"})
+    session.change_participants(GROUP, "leave", BEN)
+    session.change_participants(GROUP, "promote", ANN)
+    session.rename(GROUP, "Rome")
+    session.change_participants(GROUP, "join", HIDDEN)
+    session.rename(GROUP, "Paris")
+    late = session.events[known:]
+    for second, event in enumerate(late, start=1):
+        event["timestamp"] += 1_000 * second
+    for event in reversed(late):
+        messenger.deliver(instance, event)
+    group.refresh_from_db()
+    assert people(GROUP) == {ANN: True, OWN: False, HIDDEN: False} and group.name == "Paris"
+
+
 def test_changes_of_a_group_that_has_no_chat_are_left_out(
     messenger: WahaMessenger, instance: Instance, session: Session
 ) -> None:
