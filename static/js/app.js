@@ -86,6 +86,14 @@
     const larger = units[place - 1];
     return `in ${larger && count * size >= larger[0] ? words(1, larger[1]) : words(count, unit)}`;
   }
+  // -- clocks: <time datetime data-clock>, in the browser's time zone; the words are those of clock() in ui.py
+  const wholeTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "long" });
+  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+  const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  function clock(then, now) {
+    const isToday = then.toDateString() === now.toDateString();
+    return isToday ? time.format(then) : `${day.format(then)} ${time.format(then)}`;
+  }
   // -- countdowns: data-countdown holds the end (ISO 8601); at zero, the text of data-ended replaces it
   function remaining(end, now) {
     const seconds = Math.max(0, Math.ceil((end - now) / 1000));
@@ -98,6 +106,12 @@
     for (const time of $$("time[data-ago]")) {
       const words = relative(new Date(time.dateTime), now);
       if (time.textContent !== words) time.textContent = words;
+    }
+    for (const time of $$("time[data-clock]")) {
+      const then = new Date(time.dateTime);
+      const words = clock(then, new Date(now));
+      if (time.textContent !== words) time.textContent = words;
+      time.title = `${relative(then, now)} · ${wholeTime.format(then)}`;
     }
     for (const place of $$("[data-countdown]")) {
       const end = new Date(place.dataset.countdown);
@@ -132,10 +146,11 @@
   function countSelected(form) {
     const boxes = Array.from(form.elements).filter((box) => box.type === "checkbox" && box.name);
     const selected = boxes.filter((box) => box.checked).length;
-    const all = form.querySelector("[data-bulk-all]");
+    const all = Array.from(form.elements).find((box) => box.matches("[data-bulk-all]"));
+    form.hidden = !selected;
     all.checked = selected > 0 && selected === boxes.length;
     all.indeterminate = selected > 0 && selected < boxes.length;
-    form.querySelector("[data-bulk-count]").textContent = selected ? `(${selected})` : "";
+    form.querySelector("[data-bulk-count]").textContent = `${selected} selected`;
     form.querySelector("[type=submit]").disabled = !selected;
   }
   function countAllSelected() {
@@ -148,6 +163,16 @@
       for (const box of form.elements) if (box.type === "checkbox" && box.name) box.checked = event.target.checked;
     }
     countSelected(form);
+  });
+  // Shift and a click select the rows from the last one that was clicked.
+  let lastBox = null;
+  document.addEventListener("click", (event) => {
+    const box = event.target;
+    if (!box.matches?.("input[type=checkbox][name]") || !("bulk" in (box.form?.dataset || {}))) return;
+    const boxes = Array.from(box.form.elements).filter((one) => one.type === "checkbox" && one.name);
+    const [from, to] = [boxes.indexOf(lastBox), boxes.indexOf(box)].sort((a, b) => a - b);
+    if (event.shiftKey && from >= 0) for (const one of boxes.slice(from, to + 1)) one.checked = box.checked;
+    lastBox = box;
   });
   document.addEventListener("DOMContentLoaded", countAllSelected);
   document.addEventListener("htmx:afterSettle", countAllSelected);

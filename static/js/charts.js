@@ -1,6 +1,6 @@
 // Bar charts from tables: an element with data-chart (the table's id), data-from, data-to and data-step in seconds.
 // The table's head has the parts of a bar (data-part), bottom to top; each row has its time (data-at) and a link, which
-// its bar opens too. Charts in fragments are drawn after htmx swaps them in; an open table is not replaced.
+// its bar opens too. Dragging over bars opens their period: data-query has the other parameters. Charts in fragments are drawn after htmx swaps them in; an open table is not replaced.
 (() => {
   "use strict";
   const drawn = new Map(); // place → its uPlot
@@ -53,7 +53,6 @@
     const tops = parts.map((_, part) => under(part + 1));
     const seen = tops.map((top, part) => top.map((sum, i) => (counts[part][i] ? sum : null))); // no line for zero
     const ink = colour(place, "var(--tblr-secondary)");
-    const line = colour(place, "var(--line)");
     const bars = (part) =>
       uPlot.paths.bars({
         size: [0.76, 34],
@@ -88,14 +87,27 @@
       tip.style.right = right ? `${place.clientWidth - middle + 12}px` : "";
       chart.over.style.cursor = at in links ? "pointer" : "default";
     };
+    // the hours from the first bar under the dragged area to the last
+    let isChosen = false;
+    const choose = (chart) => {
+      isChosen = chart.select.width > 4;
+      if (!isChosen) return;
+      const at = (left) => Math.floor((chart.posToVal(left, "x") - starts[0]) / step);
+      const [first, last] = [at(chart.select.left), at(chart.select.left + chart.select.width - 1)];
+      const end = (place) => new Date((starts[0] + place * step) * 1000).toISOString().slice(0, 19);
+      const query = new URLSearchParams(place.dataset.query);
+      query.set("from", end(Math.max(first, 0)));
+      query.set("to", end(Math.min(last, starts.length - 1) + 1));
+      window.location.assign(`?${query}`);
+    };
     const chart = new uPlot(
       {
         width: place.clientWidth,
         height: place.clientHeight,
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         legend: { show: false },
-        padding: [8, 8, 0, 0],
-        cursor: { drag: { x: false, y: false }, points: { show: false } },
+        padding: [2, 14, 0, 14],
+        cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false } },
         scales: {
           x: { time: true, range: () => [starts[0], starts[starts.length - 1] + step] },
           y: { range: (_, _low, high) => [0, Math.max(high * 1.05, 1)] },
@@ -105,7 +117,8 @@
             stroke: ink,
             grid: { show: false },
             ticks: { show: false },
-            size: 24,
+            size: 16,
+            gap: 2,
             font: "11px system-ui",
             space: 70,
             values: (_, splits) =>
@@ -113,17 +126,7 @@
                 at % 86400 === 0 ? month.format(new Date(at * 1000)) : clock(at, Math.min(step, 3600)),
               ),
           },
-          {
-            stroke: ink,
-            grid: { stroke: line, width: 1 },
-            ticks: { show: false },
-            size: 44,
-            font: "11px system-ui",
-            space: 28,
-            gap: 4,
-            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5],
-            values: (_, splits) => splits.map((count) => (count >= 1e4 ? `${count / 1e3}k` : String(count))),
-          },
+          { show: false },
         ],
         series: [
           {},
@@ -135,13 +138,14 @@
             points: { show: false },
           })),
         ],
-        hooks: { setCursor: [point] },
+        hooks: { setCursor: [point], setSelect: [choose] },
       },
       [starts, ...tops],
       place,
     );
     place.append(tip);
     chart.over.addEventListener("click", () => {
+      if (isChosen) return;
       const at = Math.floor((chart.posToVal(chart.cursor.left, "x") - starts[0]) / step);
       if (links[at]) window.location.assign(links[at]);
     });

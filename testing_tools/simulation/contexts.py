@@ -11,6 +11,7 @@ from django.urls import reverse
 from hooks.models import Hook
 from hooks.urls import webhook_urls
 from instances.models import Instance
+from instances.pages.log.row_words import describe_rows, with_last_url
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.actions import why_blocked
 from testing_tools.simulation.drafts import example_draft, preview_headers
@@ -59,7 +60,8 @@ def blocked_because(instance: Instance) -> str:
 
 def recent_simulations(instance: Instance) -> list[Hook]:
     simulated = Hook.objects.of_first_endpoint(instance.pk).filter(simulated=True)
-    found = list(simulated.defer("body").order_by("-pk")[:SHOWN_SIMULATIONS])
+    found = list(with_last_url(simulated).order_by("-pk")[:SHOWN_SIMULATIONS])
+    describe_rows(found)
     for hook in found:
         hook.shown_endpoint = instance.endpoint  # type: ignore[attr-defined]  # for log/row.html
     return found

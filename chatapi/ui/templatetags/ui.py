@@ -134,6 +134,23 @@ def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
 
 
 @register.simple_tag
+def clock(moment: datetime) -> SafeString:
+    """An absolute time with seconds, with the date if it is not today; the relative time is shown on hover.
+
+    app.js shows it in the browser's time zone.
+    """
+    now = timezone.now()
+    local = timezone.localtime(moment)
+    is_today = local.date() == timezone.localtime(now).date()
+    return format_html(
+        '<time datetime="{}" title="{}" data-clock>{}</time>',
+        moment.astimezone(UTC).isoformat(timespec="milliseconds"),
+        f"{relative(moment, now)} · {local:%-d %B %Y, %H:%M:%S %Z}",
+        f"{local:%H:%M:%S}" if is_today else f"{local:%-d %b %H:%M:%S}",
+    )
+
+
+@register.simple_tag
 def columns(*names: str) -> SafeString:
     """The head of a table: one header cell for each column."""
     cells = format_html_join("", '<th scope="col">{}</th>', ((name,) for name in names))

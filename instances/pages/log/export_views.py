@@ -38,7 +38,7 @@ def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         return f"{settings.SITE_URL}{reverse('log:export')}?{filters.query(**chosen, before=str(key))}"
 
     lines = log_export.export(
-        partial(filters.newest, endpoint_ids, with_bodies=True),
+        partial(filters.newest, endpoint_ids),
         format,
         before=parse_digits(request.GET.get("before")),
         next_url=next_url,

@@ -5,6 +5,7 @@ An unknown value is ignored, and the page says so; it never hides rows silently.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from hooks.log.recent import MANY, recent_keys
 from hooks.log.selection import RESPONSES, Filter, matching
 from hooks.models import Hook, HookQuerySet, Kind, State
 from instances.chat_ids import MESSAGE_ID_LENGTH
-from instances.pages.log import text_search
+from instances.pages.log import text_search, tokens
 from instances.pages.log.text_search import containing
 
 PERIODS: dict[str, tuple[str, timedelta]] = {
@@ -65,6 +66,11 @@ class Filters:
                 filters.ignored.append(name)
             elif value:
                 filters.values[name] = value
+        status = given.get("status", "")
+        if re.fullmatch(r"[1-5]\d\d", status):
+            filters.values["status"] = status
+        elif status:
+            filters.ignored.append("status")
         endpoint = given.get("endpoint", "")
         if parse_digits(endpoint, max_digits=ENDPOINT_DIGITS) is not None:
             filters.values["endpoint"] = endpoint
@@ -119,6 +125,8 @@ class Filters:
             selected["endpoint"] = int(values["endpoint"])
         if "simulated" in values:
             selected["simulated"] = SIMULATED[values["simulated"]][1]
+        if "status" in values:
+            selected["status"] = int(values["status"])
         if "host" in values:
             selected["host"] = values["host"].lower()  # as the dispatcher stores it
         if "message" in values:
@@ -145,11 +153,15 @@ class Filters:
         return containing(hooks, self.values["text"]) if "text" in self.values else hooks
 
     def newest(
-        self, endpoint_ids: list[int], limit: int, *, before: int | None = None, with_bodies: bool = False
+        self,
+        endpoint_ids: list[int],
+        limit: int,
+        *,
+        before: int | None = None,
+        hooks: HookQuerySet | None = None,
     ) -> list[Hook]:
-        """The newest matching hooks of these endpoints with a key below `before`."""
-        hooks = Hook.objects.show_sending()
-        hooks = hooks if with_bodies else hooks.defer("body")
+        """The newest matching hooks of these endpoints with a key below `before`; `hooks` says what is read."""
+        hooks = Hook.objects.show_sending() if hooks is None else hooks
         if "text" in self.values and len(endpoint_ids) > MANY:
             narrowed = None if before is None else Q(pk__lt=before)
             keys = self.recent_keys(endpoint_ids, limit, narrowed=narrowed)
@@ -187,6 +199,11 @@ class Filters:
     def matches_many(self) -> bool:
         """Whether an index has the matching hooks in the order of the log; otherwise they are few, and sorted."""
         return not self.values.keys() & {"message", "text"} and self.values.get("answer") != "2xx"
+
+    @property
+    def line(self) -> str:
+        """These filters as one line of text."""
+        return tokens.write(self.values)
 
     def query(self, **changes: str | None) -> str:
         """The query string with these changes; None removes a parameter."""

@@ -9,7 +9,8 @@ from uuid import UUID
 from django.contrib.auth.decorators import login_required
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -20,8 +21,10 @@ from hooks.log.counts import MAX_COUNT, Count, counts_by_state, counts_of_newest
 from hooks.log.newest import newest_key
 from hooks.log.recent import MANY
 from hooks.models import Hook, HookQuerySet
+from instances.pages.log import tokens
 from instances.pages.log.export import EXPORT_MAX
 from instances.pages.log.filters import CHOICES, STATES, TIMES, Filters, input_value
+from instances.pages.log.row_words import describe_rows, with_last_url
 from instances.pages.log.scope import scope_of
 from instances.pages.log.text_search import SEARCHED_MAX
 from instances.pages.redelivery.views import open_jobs
@@ -48,12 +51,16 @@ def log_list(request: HttpRequest) -> HttpResponse:
     scope = scope_of(request)
     if scope is None:
         return render(request, "instances/pages/log/list.html", {"instance": None})
+    if "q" in request.GET:
+        typed = tokens.parse(request.GET["q"])
+        return redirect(f"{reverse('log:list')}?{urlencode(scope.query | typed)}")
     filters = Filters.from_query(request.GET)
     endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
     before = parse_digits(request.GET.get("before"))
     listed, as_of = replica.read(lambda: read_page(filters, endpoint_ids, before), scope.account_ids)
     rows, counts = listed.rows, listed.counts
     scope.endpoints.name_rows(rows)
+    describe_rows(rows)
     chosen = scope.query
     context = {
         "scope": scope,
@@ -76,11 +83,13 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "counts": [
             (state, words[0], counts[state], filters.query(**chosen, state=state))
             for state, words in STATES.items()
+            if counts[state] or filters.values.get("state") == state
         ],
         "all_states": filters.query(**chosen, state=None),
         "now": timezone.now(),
         "typed": {name: input_value(filters.values.get(name, "")) for name in TIMES},
         "searched_max": SEARCHED_MAX,
+        "builds": "build" in request.GET,
         "export_max": EXPORT_MAX,
         "jobs": open_jobs(request, scope.instances),
     }
@@ -115,7 +124,8 @@ def page_of(
     Pages start at a key, not at a page number: hooks created meanwhile neither repeat nor hide a row, and the
     thousandth page costs what the first one costs.
     """
-    found = filters.newest(endpoint_ids, size + 1, before=before)
+    hooks = with_last_url(Hook.objects.show_sending())
+    found = filters.newest(endpoint_ids, size + 1, before=before, hooks=hooks)
     return found[:size], len(found) > size
 
 
@@ -141,6 +151,7 @@ def log_live(request: HttpRequest) -> HttpResponse:
     )
     if changed:
         scope.endpoints.name_rows(changed)
+        describe_rows(changed)
     if str(new_count) == request.GET.get("said", "0") and not changed:
         return HttpResponse(status=204)
     context = {
@@ -176,7 +187,7 @@ def changed_rows(hooks: HookQuerySet, watched: list[str]) -> list[Hook]:
             shown[UUID(public_id)] = cursor
         except ValueError:
             continue
-    found = hooks.show_sending().defer("body").filter(public_id__in=shown)
+    found = with_last_url(hooks.show_sending()).filter(public_id__in=shown)
     return [hook for hook in found if shown[hook.public_id] != live_cursor(hook)]
 
 

@@ -22,6 +22,10 @@ class LogScope:
         self.instance = instance
 
     @property
+    def is_over_all(self) -> bool:
+        return self.instance is None
+
+    @property
     def instances(self) -> InstanceQuerySet:
         """The instances whose hooks are shown."""
         return self.visible if self.instance is None else self.visible.filter(pk=self.instance.pk)

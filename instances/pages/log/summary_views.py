@@ -62,6 +62,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "rows": [chart_row(bar, filters, chosen) for bar in chart.bars if bar.total],
         "counted_max": Count(MAX_INDEX_ENTRIES if chart.by_index else MAX_ROWS_READ),
         "query": filters.query(**chosen),
+        "brushed": filters.query(**chosen, period=None, **{"from": None, "to": None}),
         "cursor": cursor,
     }
     return render(request, "instances/pages/log/overview.html", context)

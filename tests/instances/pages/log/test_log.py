@@ -76,9 +76,8 @@ def test_hooks_stand_newest_first_with_the_counts_of_all_states(alice, instance)
     hooks = [make(instance, state) for state in (State.QUEUED, State.FAILED, State.FAILED, State.SKIPPED)]
     context = alice.get("/log/", {"instance": 12345}).context
     assert context["rows"] == hooks[::-1]
-    assert {state: count for state, _label, count, _query in context["counts"]} == {
-        "queued": 1, "sending": 0, "retrying": 0, "delivered": 0, "failed": 2, "skipped": 1, "cancelled": 0,
-    }  # fmt: skip
+    counts = {state: count for state, _label, count, _query in context["counts"]}
+    assert counts == {"queued": 1, "failed": 2, "skipped": 1}
     assert context["total"] == 4
 
 

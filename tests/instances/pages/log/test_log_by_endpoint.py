@@ -37,7 +37,7 @@ def words(response):
 
 def rows(client, query=""):
     found = client.get(f"{LOG}{query}").content.decode()
-    return re.findall(r'<li class="hook-row" id="hook-([0-9a-f]{32})"', found)
+    return re.findall(r'<tr class="hook-row" id="hook-([0-9a-f]{32})"', found)
 
 
 def test_an_instance_with_one_endpoint_has_no_filter_for_it(alice, instance):

@@ -1,0 +1,83 @@
+"""The delivery log of all instances in a browser: how many rows are seen, filters, live rows, selecting, the chart."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import walk
+from tests.product import Product
+
+IN_WINDOW = """Array.from(document.querySelectorAll("#rows .hook-row")).filter((row) => {
+  const box = row.getBoundingClientRect();
+  return box.top >= 0 && box.bottom <= innerHeight;
+}).length"""
+# Twenty messages, of which the last one is retried after 5 s.
+FILL = """
+from instances.actions.messages import receive_message
+from instances.models import Instance
+for number, count in (({shop}, 19), ({night}, 1)):
+    instance = Instance.objects.get(number=number)
+    for place in range(count):
+        receive_message(instance, sender="15550100101", sender_name="Rita", body=f"Order {{place}}")
+"""
+
+
+def rows_in_window(page: Page, width: int, height: int) -> int:
+    page.set_viewport_size({"width": width, "height": height})
+    return int(page.evaluate(IN_WINDOW))
+
+
+def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.Day) -> None:
+    done = product.manage("shell", "--no-imports", "-c", FILL.format(shop=day.number, night=day.night))
+    assert done.returncode == 0, done.stderr
+    context = walk.visitor(browser, product, day, "owner", reduced_motion="reduce")
+    page = context.new_page()
+    page.goto("/log/")
+    expect(page.locator(".chooser-button")).to_contain_text("All instances")
+    expect(page.locator("#overview .bars-canvas canvas")).to_be_visible()
+    page.evaluate("document.querySelector('.strip')?.remove()")  # as if the first steps were put away
+    assert rows_in_window(page, 820, 1100) >= 10
+    assert rows_in_window(page, 1280, 720) >= 12
+    expect(page.locator("#rows .hook-row").first).to_contain_text("Night desk")
+
+    # a row changes in its place while the page is open
+    page.goto(f"/log/?instance={day.night}")
+    expect(page.locator("#rows .hook-row").first).to_contain_text(re.compile(r"[2-9]/20"), timeout=120_000)
+    expect(page.locator("#rows > .hook-row").first).to_be_visible()
+
+    # the line and the form are the same filter
+    page.goto("/log/")
+    page.get_by_role("searchbox", name="Filter").fill("kind:message order")
+    page.get_by_role("button", name="Search").click()
+    page.wait_for_url("**/log/?kind=message&text=order")
+    expect(page.get_by_text("No matching hooks")).to_be_visible()
+    page.get_by_role("searchbox", name="Filter").fill("kind:message")
+    page.get_by_role("searchbox", name="Filter").press("Enter")
+    page.wait_for_url("**/log/?kind=message")
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Kind").select_option("Ack")
+    page.wait_for_url("**kind=ack**")
+    expect(page.get_by_role("searchbox", name="Filter")).to_have_value("kind:ack")
+
+    # the bar is there while rows are selected; Shift selects a range
+    page.goto(f"/log/?instance={day.number}&state=delivered")
+    boxes = page.locator("#rows input[type=checkbox]")
+    resend = page.get_by_role("button", name="Resend selected")
+    expect(resend).to_be_hidden()
+    boxes.nth(0).check()
+    boxes.nth(3).click(modifiers=["Shift"])
+    expect(page.locator("[data-bulk-count]")).to_have_text("4 selected")
+    expect(resend).to_be_visible()
+
+    # dragging over the chart chooses a period
+    area = page.locator("#overview .u-over")
+    box = area.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 9)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 9, steps=4)
+    page.mouse.up()
+    page.wait_for_url(re.compile("state=delivered.*from=.*to="))
+    context.close()
