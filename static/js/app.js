@@ -177,16 +177,26 @@
   document.addEventListener("DOMContentLoaded", countAllSelected);
   document.addEventListener("htmx:afterSettle", countAllSelected);
 
-  // -- keys: "/" goes to the page's search
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.key !== "/") return;
-    if (event.target.matches("input, textarea, select, [contenteditable]")) return;
+  // -- keys: "/" goes to the page's search, "j" and "k" to the next and the previous row of a list; Enter opens a row
+  function goToSearch() {
     const search = document.querySelector("[data-search]");
-    if (search) {
-      event.preventDefault();
-      search.focus();
-      search.select();
-    }
+    search?.focus();
+    search?.select();
+    return search;
+  }
+  function goToRow(step) {
+    const links = Array.from(document.querySelectorAll("[data-walk] a.stretched-link"));
+    const index = links.findIndex((link) => link.closest("tr").contains(document.activeElement));
+    const link = links[index < 0 ? 0 : index + step];
+    link?.focus();
+    return link;
+  }
+  const keys = { "/": goToSearch, j: () => goToRow(1), k: () => goToRow(-1) };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(keys, event.key)) return;
+    // checkboxes of the rows have the focus while rows are selected
+    if (event.target.matches("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
+    if (!document.querySelector("dialog[open]") && keys[event.key]()) event.preventDefault();
   });
   // opening the chooser focuses its filter
   document.addEventListener("shown.bs.dropdown", (event) => {

@@ -60,6 +60,7 @@ def test_a_second_endpoint_gets_only_what_matches_its_filter(demo_page: Page, pr
         wait_for_text(receiver, "no order")
 
         page.goto(f"/log/?instance={number}&kind=message&simulated=no")
+        page.get_by_role("button", name="Filters").click()
         page.get_by_role("combobox", name="Endpoint").select_option("Orders")
         rows = page.locator(".hook-row")
         expect(rows).to_have_count(1)

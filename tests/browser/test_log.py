@@ -13,6 +13,8 @@ IN_WINDOW = """Array.from(document.querySelectorAll("#rows .hook-row")).filter((
   const box = row.getBoundingClientRect();
   return box.top >= 0 && box.bottom <= innerHeight;
 }).length"""
+# The first steps, and what is said of late hooks, paused endpoints and jobs that run.
+PUT_AWAY = "document.querySelectorAll('.strip, main .note, .job-line').forEach((one) => one.remove())"
 # Twenty messages, of which the last one is retried after 5 s.
 FILL = """
 from instances.actions.messages import receive_message
@@ -37,7 +39,7 @@ def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.
     page.goto("/log/")
     expect(page.locator(".chooser-button")).to_contain_text("All instances")
     expect(page.locator("#overview .bars-canvas canvas")).to_be_visible()
-    page.evaluate("document.querySelector('.strip')?.remove()")  # as if the first steps were put away
+    page.evaluate(PUT_AWAY)
     assert rows_in_window(page, 820, 1100) >= 10
     assert rows_in_window(page, 1280, 720) >= 12
     rows = page.locator("#rows .hook-row")  # an ack may be newer than the last message
@@ -71,6 +73,21 @@ def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.
     boxes.nth(3).click(modifiers=["Shift"])
     expect(page.locator("[data-bulk-count]")).to_have_text("4 selected")
     expect(resend).to_be_visible()
+
+    # j and k walk over the rows, and Enter opens one
+    links = page.locator("#rows a.stretched-link")
+    boxes.nth(0).focus()
+    page.keyboard.press("j")
+    expect(links.nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    expect(links.nth(0)).to_be_focused()
+    page.get_by_role("searchbox", name="Filter").press("j")
+    expect(page.get_by_role("searchbox", name="Filter")).to_be_focused()
+    links.nth(2).focus()
+    opened = links.nth(2).get_attribute("href") or ""
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{opened}")
+    page.go_back()
 
     # dragging over the chart chooses a period
     area = page.locator("#overview .u-over")
