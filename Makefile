@@ -88,8 +88,9 @@ node_modules/ready: package-lock.json
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
-# Besides Python, the tests need a browser, three proxies, etcd, a connection pooler, the runtimes of docs/receivers, HTTPie, age, an XMPP
-# server, systemd with D-Bus and mmdebstrap, all from Debian. Another Node.js works too.
+# Besides Python, the tests need a browser, three proxies, etcd, a connection pooler, the runtimes of docs/receivers,
+# HTTPie, age, jq, an XMPP server, networks of their own, systemd with D-Bus and mmdebstrap, all from Debian. Another
+# Node.js works too.
 debian:
 	@missing=""; \
 	want() { test -n "$$2" || missing="$$missing $$1"; }; \
@@ -107,6 +108,8 @@ debian:
 	want age "$$(command -v age)"; \
 	want libgoogle-gson-java "$$(ls /usr/share/java/gson.jar 2>/dev/null)"; \
 	want prosody "$$(command -v prosody)"; \
+	want jq "$$(command -v jq)"; \
+	want iproute2 "$$(command -v ip >/dev/null && command -v bridge)"; \
 	want systemd "$$(command -v systemd-analyze)"; \
 	want dbus "$$(command -v dbus-daemon)"; \
 	want mmdebstrap "$$(command -v mmdebstrap)"; \
