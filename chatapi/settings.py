@@ -18,8 +18,7 @@ import dj_email_url
 from environs import Env, EnvError, FileAwareEnv
 
 from chatapi import __version__
-from chatapi.database import lost_sessions
-from chatapi.database.url import database_settings
+from chatapi.database.url import connection_options, database_settings
 from chatapi.monitoring.logging_config import REQUEST_LEVELS, logging_config
 from chatapi.runtime.client_address import is_loopback
 from chatapi.runtime.postgres.server import embedded_database
@@ -254,25 +253,12 @@ else:
 # Persistent connections: django-q2 runs 30 to 70 tasks/s with CONN_MAX_AGE 0 and 84 to 550 with 600 (measured).
 # No "pool": it breaks across django-q2's fork.
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
-# For a server that accepts connections and never responds. 10 s is enough for a busy machine.
-# read-write, whatever the URL says: of several hosts, only the primary may be used. A standby grants advisory locks of
-# its own, so a dispatcher there would believe that it has a slot.
-DATABASES["default"]["OPTIONS"] = (
-    {"connect_timeout": 10}
-    | lost_sessions.CLIENT_OPTIONS
-    | DATABASES["default"].get("OPTIONS", {})
-    | {"target_session_attrs": "read-write"}
-)
+DATABASES["default"]["OPTIONS"] = connection_options(DATABASES["default"].get("OPTIONS", {}))
 # The same database through a pooler that may pool by transaction, for web processes (database/pooler.py).
 DATABASE_POOLER_URL = read(env.str, "DATABASE_POOLER_URL", "")
 POOLED_DATABASE = read_database("DATABASE_POOLER_URL", DATABASE_POOLER_URL) if DATABASE_POOLER_URL else {}
 if POOLED_DATABASE:
-    POOLED_DATABASE["OPTIONS"] = (
-        {"connect_timeout": 10}
-        | lost_sessions.CLIENT_OPTIONS
-        | POOLED_DATABASE["OPTIONS"]
-        | {"target_session_attrs": "read-write"}
-    )
+    POOLED_DATABASE["OPTIONS"] = connection_options(POOLED_DATABASE["OPTIONS"])
 if DATABASE_POOLER_URL and EMBEDDED_POSTGRES:
     SETTINGS_ERRORS.append(
         ("DATABASE_POOLER_URL", "it needs DATABASE_URL: PostgreSQL itself, for all others")
@@ -281,14 +267,9 @@ if DATABASE_POOLER_URL and EMBEDDED_POSTGRES:
 DATABASE_REPLICA_URL = read(env.str, "DATABASE_REPLICA_URL", "")
 REPLICA_DATABASE = read_database("DATABASE_REPLICA_URL", DATABASE_REPLICA_URL) if DATABASE_REPLICA_URL else {}
 if REPLICA_DATABASE:
-    REPLICA_DATABASE["OPTIONS"] = (
-        {"connect_timeout": 2}
-        | lost_sessions.CLIENT_OPTIONS
-        | REPLICA_DATABASE["OPTIONS"]
-        | {
-            "target_session_attrs": "standby",
-            "options": f"{REPLICA_DATABASE['OPTIONS'].get('options', '')} -c default_transaction_read_only=on".strip(),
-        }
+    read_only = f"{REPLICA_DATABASE['OPTIONS'].get('options', '')} -c default_transaction_read_only=on"
+    REPLICA_DATABASE["OPTIONS"] = connection_options(
+        REPLICA_DATABASE["OPTIONS"] | {"options": read_only.strip()}, server="standby", seconds=2
     )
 if DATABASE_REPLICA_URL and EMBEDDED_POSTGRES:
     SETTINGS_ERRORS.append(("DATABASE_REPLICA_URL", "it needs DATABASE_URL: the primary of the replica"))

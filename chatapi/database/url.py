@@ -1,4 +1,4 @@
-"""DATABASE_URL as an entry of Django's DATABASES.
+"""DATABASE_URL, and URLs like it, as an entry of Django's DATABASES.
 
 dj-database-url parses everything except the hosts: it accepts one, libpq several, each with a port of its own.
 """
@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import dj_database_url
+
+from chatapi.database import lost_sessions
 
 # The part before the hosts, the hosts, and the path with the query.
 URL = re.compile(r"((?i:postgres(?:ql)?)://(?:[^/?#]*@)?)([^/?#]*)(.*)", re.DOTALL)
@@ -42,6 +44,19 @@ def database_settings(url: str) -> dict[str, Any]:
         "PORT": port,
         "OPTIONS": {key: value[-1] if isinstance(value, list) else value for key, value in options.items()},
     }
+
+
+def connection_options(
+    options: dict[str, Any], *, server: str = "read-write", seconds: int = 10
+) -> dict[str, Any]:
+    """Returns libpq's parameters for these of a URL: with limits for servers that do not respond, unless it has some.
+
+    Of several hosts, only a `server` of that kind is used (target_session_attrs), whatever the URL says: a standby
+    grants advisory locks of its own, so a dispatcher there would believe that it has a slot. A connection may take so
+    many `seconds`; 10 are enough for a busy machine.
+    """
+    limits = {"connect_timeout": seconds} | lost_sessions.CLIENT_OPTIONS
+    return limits | options | {"target_session_attrs": server}
 
 
 def parse_hosts(text: str) -> tuple[str, str]:
