@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 try:
     import requests
@@ -60,8 +60,14 @@ class Site:
 
     def __init__(self, site: str, key: str, instance: str) -> None:
         self.root = f"{site.rstrip('/')}/api/v1/instances/{instance}/listeners/"
+        self.key = key
         self.session = requests.Session()
-        self.session.headers.update({"Authorization": f"Bearer {key}", "User-Agent": "chatapi-listen"})
+        self.session.headers["User-Agent"] = "chatapi-listen"
+        self.session.auth = self.authorize  # requests replaces a mere header by the site's entry in ~/.netrc
+
+    def authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.key}"
+        return request
 
     def start(self, url: str, name: str) -> dict[str, Any]:
         return self.call("POST", "", {"url": url, **({"name": name} if name else {})})
@@ -78,19 +84,33 @@ class Site:
     def call(self, method: str, path: str, data: Any = None, timeout: float = 20) -> dict[str, Any]:
         """Returns the response's JSON. Raises Refused or Unreachable."""
         try:
-            response = self.session.request(method, self.root + path, json=data, timeout=(10, timeout))
-        except (requests.exceptions.MissingSchema, requests.exceptions.InvalidURL) as error:
-            raise Refused(f"--site: {error}") from None
+            response = self.session.request(
+                method, self.root + path, json=data, timeout=(10, timeout), allow_redirects=False
+            )
+        except (
+            requests.exceptions.MissingSchema,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.InvalidURL,
+        ) as error:
+            raise Refused(f"--site must be a URL like https://chat.example.com. {error}") from None
         except requests.RequestException as error:
             raise Unreachable(f"{urlsplit(self.root).netloc} can't be reached: {short(error)}") from None
         if response.status_code < 300:
-            return response.json() if response.content else {}
+            try:
+                return response.json() if response.content else {}
+            except ValueError:  # such as the page of a Wi-Fi network that asks to log in
+                raise Unreachable(f"{urlsplit(self.root).netloc} did not respond with JSON.") from None
         reason = self.reason(response)
         if response.status_code == 429 or response.status_code >= 500:
             raise Unreachable(reason, pause(response))
         raise Refused(reason)
 
     def reason(self, response: requests.Response) -> str:
+        if response.is_redirect:  # not followed: the redirected request would be a GET
+            target = urlsplit(urljoin(self.root, response.headers["Location"]))
+            return (
+                f"{urlsplit(self.root).netloc} redirects to {target.scheme}://{target.netloc}. Check --site."
+            )
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return str(response.json()["error"])
         if response.status_code == 404:
@@ -127,7 +147,9 @@ class LocalServer:
         parts = urlsplit(url)
         self.host = parts.hostname or ""
         self.port = parts.port or (443 if parts.scheme == "https" else 80)
-        self.target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self.target = requests.utils.requote_uri(
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        )
         self.tls: ssl.SSLContext | None = None
         if parts.scheme == "https":
             self.tls = ssl.create_default_context()
@@ -149,7 +171,6 @@ class Request:
         self.times: dict[str, float] = {}
         self.report: dict[str, Any] = {}
         self.body = b""
-        self.is_cut = False
         self.sock: socket.socket | None = None
         self.is_late = False
 
@@ -219,7 +240,8 @@ class Request:
                 continue
             sock.settimeout(self.limits["deadlineMs"] / 1000 + 1)  # the watchdog ends it earlier
             self.sock = sock
-            host = f"[{address[0]}]" if ":" in address[0] else address[0]
+            host = address[0].partition("%")[0]  # without the zone of a link-local address
+            host = f"[{host}]" if ":" in host else host
             self.report["address"] = f"{host}:{address[1]}"[:60]
             return
         raise error or TimeoutError
@@ -347,14 +369,22 @@ class Listener:
         self.report()
 
     def report(self) -> None:
-        """Reports what was forwarded, which renews the lease of the rest."""
+        """Reports what was forwarded, which renews the lease of the rest.
+
+        Raises Refused if the site would refuse the same report again: take() would give the same hooks again, without
+        end.
+        """
         if not self.results:
             return
         began = time.monotonic()
         try:
             self.site.report(self.run["id"], self.results)
-        except Refused as error:  # such as after the endpoint was removed
-            say(f"The responses of {len(self.results)} hooks could not be reported: {error}")
+        except Refused as error:
+            count = len(self.results)
+            self.results = []
+            raise Refused(
+                f"The site refuses the responses to {count} hook{'' if count == 1 else 's'}: {error}"
+            ) from None
         self.results = []
         self.reported_at, self.lease_ends = began, began + self.run.get("leaseSeconds", 0)
 
@@ -396,6 +426,8 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if not given.key:
         parser.error("the account's key is missing. Set CHATAPI_KEY, or pass --key.")
+    if not given.key.isascii() or not given.key.isprintable() or " " in given.key:
+        parser.error("the account's key has characters that no key has. Copy it from the account page.")
     if not given.instance.isascii() or not given.instance.isdigit():
         parser.error("--instance must be the number of the instance, as its page shows it.")
     try:
