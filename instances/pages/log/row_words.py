@@ -11,6 +11,7 @@ from django.db.models import OuterRef, Subquery
 
 from hooks.models import Attempt, Hook, HookQuerySet, Kind
 from instances.models import MessageType
+from instances.value_parsing import parse_text
 
 SHOWN_LENGTH = 120  # characters of a message
 
@@ -37,10 +38,10 @@ def event_words(hook: Hook) -> str:
     """
     try:
         data = json.loads(bytes(hook.body))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     try:
-        return WORDS[Kind(hook.kind)](data)[:SHOWN_LENGTH]
+        return parse_text(WORDS[Kind(hook.kind)](data)[:SHOWN_LENGTH])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return ""
 

@@ -100,6 +100,16 @@ def test_the_event_in_words(kind: str, body: Any, words: str) -> None:
     assert event_words(Hook(kind=kind, body=json.dumps(body).encode())) == words
 
 
+def test_half_a_surrogate_pair_or_many_brackets_in_a_body_break_no_row(alice, instance) -> None:
+    half = rb'{"messages":[{"type":"chat","fromMe":false,"senderName":"Ann","body":"half \ud800"}]}'
+    for body in (half, b"[" * 100_000):
+        create_hook(
+            endpoint=instance.endpoint, state=State.DELIVERED, kind=Kind.MESSAGE, body=body,
+            finished_at="2026-11-01T00:00Z",
+        )  # fmt: skip
+    assert "· Ann: half" in alice.get("/log/").content.decode()
+
+
 def test_masked_and_dropped_bodies_have_no_words(instance) -> None:
     receive_message(instance, sender="17680561234", sender_name="Ann", body="secret")
     with masked_bodies():
