@@ -18,7 +18,7 @@ import dj_email_url
 from environs import Env, EnvError, FileAwareEnv
 
 from chatapi import __version__
-from chatapi.database.url import connection_options, database_settings
+from chatapi.database.url import connection_options, database_settings, replica_options
 from chatapi.monitoring.logging_config import REQUEST_LEVELS, logging_config
 from chatapi.runtime.client_address import is_loopback
 from chatapi.runtime.postgres.server import embedded_database
@@ -267,10 +267,7 @@ if DATABASE_POOLER_URL and EMBEDDED_POSTGRES:
 DATABASE_REPLICA_URL = read(env.str, "DATABASE_REPLICA_URL", "")
 REPLICA_DATABASE = read_database("DATABASE_REPLICA_URL", DATABASE_REPLICA_URL) if DATABASE_REPLICA_URL else {}
 if REPLICA_DATABASE:
-    read_only = f"{REPLICA_DATABASE['OPTIONS'].get('options', '')} -c default_transaction_read_only=on"
-    REPLICA_DATABASE["OPTIONS"] = connection_options(
-        REPLICA_DATABASE["OPTIONS"] | {"options": read_only.strip()}, server="standby", seconds=2
-    )
+    REPLICA_DATABASE["OPTIONS"] = replica_options(REPLICA_DATABASE["OPTIONS"])
 if DATABASE_REPLICA_URL and EMBEDDED_POSTGRES:
     SETTINGS_ERRORS.append(("DATABASE_REPLICA_URL", "it needs DATABASE_URL: the primary of the replica"))
 # Limits count in the cache `default`, so it is shared and forgets nothing. The cluster's own statistics are not.

@@ -4,6 +4,8 @@ Without a replica, or while it does not respond or is over MAX_LAG_SECONDS behin
 an error, and without waiting for the replica again and again. So they do after a change of the account, until the
 replica has that change.
 
+A statement that takes too long there is cancelled (database/url.py), and the page reads from the primary.
+
 The replica takes the place of the primary's connection in the thread, so all queries of the block go to it, those of
 the ORM and SQL. It refuses every write: it is a standby, and its sessions are read-only even if it is promoted.
 """

@@ -14,6 +14,7 @@ from chatapi.database import lost_sessions
 # The part before the hosts, the hosts, and the path with the query.
 URL = re.compile(r"((?i:postgres(?:ql)?)://(?:[^/?#]*@)?)([^/?#]*)(.*)", re.DOTALL)
 HOST = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]*))?")
+REPLICA_SECONDS = 10  # of one statement; then the page reads from the primary
 
 
 def database_settings(url: str) -> dict[str, Any]:
@@ -57,6 +58,17 @@ def connection_options(
     """
     limits = {"connect_timeout": seconds} | lost_sessions.CLIENT_OPTIONS
     return limits | options | {"target_session_attrs": server}
+
+
+def replica_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns the same for a standby: its sessions are read-only, and a statement may take REPLICA_SECONDS.
+
+    A query waits there while a lock is replayed, such as that of a dropped partition. The URL may set another time.
+    """
+    limit = f"-c statement_timeout={REPLICA_SECONDS}s"
+    given = options.get("options", "")
+    session = " ".join(filter(None, (limit, given, "-c default_transaction_read_only=on")))
+    return connection_options(options | {"options": session}, server="standby", seconds=2)
 
 
 def parse_hosts(text: str) -> tuple[str, str]:

@@ -119,7 +119,8 @@ def test_the_urls_of_a_pooler_and_a_replica(tmp_path: Path) -> None:
     pooled, replica = found["POOLED_DATABASE"], found["REPLICA_DATABASE"]
     assert (pooled["PORT"], pooled["OPTIONS"]["target_session_attrs"]) == ("6432", "read-write")
     assert (replica["HOST"], replica["OPTIONS"]["target_session_attrs"]) == ("b", "standby")
-    assert replica["OPTIONS"]["options"] == "-c work_mem=1MB -c default_transaction_read_only=on"
+    session = "-c statement_timeout=10s -c work_mem=1MB -c default_transaction_read_only=on"
+    assert replica["OPTIONS"]["options"] == session
     found = settings(tmp_path, *names, **urls)  # the embedded database has neither
     assert [name for name, _ in found["SETTINGS_ERRORS"]] == list(urls)
 

@@ -13,11 +13,12 @@ import psutil
 import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.db.utils import InternalError
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from chatapi.database import replica
+from chatapi.database import replica, url
 from chatapi.runtime.doctor.findings import Level
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.postgres.discovery import Server, socket_folder
@@ -29,6 +30,10 @@ from tests.faults.databases import start_standby, superuser
 from tests.hooks.dispatch.dispatching import wait_until
 
 PAUSED = "SELECT pg_get_wal_replay_pause_state()"
+# Whether the server is a standby, on which the response takes an hour.
+ENDLESS_ON_STANDBY = """
+SELECT pg_is_in_recovery() FROM pg_sleep(CASE WHEN pg_is_in_recovery() THEN 3600 ELSE 0 END)
+"""
 AS_OF = re.compile(r">As of (now|\d+ s ago)</time>")
 PAGES = ("/log/", "/log/overview/?instance=12345")
 
@@ -54,12 +59,7 @@ def standby(
 
 
 def address(server: Server) -> dict[str, Any]:
-    options = {
-        "target_session_attrs": "standby",
-        "connect_timeout": 2,
-        "options": "-c default_transaction_read_only=on",
-    }
-    return {"HOST": str(socket_folder(server.path)), "PORT": "5432", "OPTIONS": options}
+    return {"HOST": str(socket_folder(server.path)), "PORT": "5432", "OPTIONS": url.replica_options({})}
 
 
 def receive(instance: Instance, body: str) -> str:
@@ -94,6 +94,8 @@ def test_the_log_reads_from_a_replica(
         assert not is_from_replica(alice, first)
         assert replica.replica.is_away
         found("replica", Level.WARNING, "the replica does not respond", "Check that it is running")
+    wait_for_replica(alice)
+    read_too_long(standby, monkeypatch)
     wait_for_replica(alice)
     main = psutil.Process(standby.pid)
     for process in [main, *main.children()]:
@@ -135,6 +137,22 @@ def read_behind(
     session.execute("SELECT pg_wal_replay_resume()")
     wait_for_replica(alice)
     assert is_from_replica(alice, first, second)
+
+
+def read_too_long(standby: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement that does not end on the replica is cancelled there, and repeated on the primary."""
+    with monkeypatch.context() as patch:
+        patch.setattr(url, "REPLICA_SECONDS", 1)
+        patch.setattr(settings, "REPLICA_DATABASE", address(standby))
+        patch.setattr(replica, "replica", replica.Replica())
+        assert replica.read(lambda: value_of(ENDLESS_ON_STANDBY), list) == (False, None)
+        assert replica.replica.is_away
+
+
+def value_of(sql: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()[0]
 
 
 @contextmanager
