@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-from instances.limits import rate_counters, shared_counts
+from instances.limits import rate_counters, shared_counts, waiting_calls
 
 
 class AccountThrottle(SimpleRateThrottle):
@@ -25,8 +25,11 @@ class AccountThrottle(SimpleRateThrottle):
         return self.allow_call(request._request, request.user.pk)
 
     def allow_call(self, request: HttpRequest, user_id: int | None) -> bool:
-        """Counts a call of this user, unless it is counted already; returns whether it is allowed."""
-        if self.rate is None:
+        """Counts a call of this user, unless it is counted already; returns whether it is allowed.
+
+        A call that waits counts once: a wait of 30 s serves its request 34 times.
+        """
+        if self.rate is None or waiting_calls.is_repeated(request):
             return True
         count: int | None = getattr(request, "counted_calls", None)
         if count is None:

@@ -1,13 +1,13 @@
 """Calls that wait for something to happen: no thread waits, the web server serves them again.
 
-A view that has nothing to return yet sets `response.repeat`. The web server (chatapi/runtime/web) then drops the
-response and serves the request again after `after` seconds, with the time since the first one in
+A view that has nothing to return yet calls `wait`, which sets `response.repeat`. The web server (chatapi/runtime/web)
+then drops the response and serves the request again after `after` seconds, with the time since the first one in
 META["chatapi.waited"]. It sends the response if too many calls wait, in total or of the owner.
 """
 
 from typing import NamedTuple
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 WAITED = "chatapi.waited"  # in META, seconds; only this project's web server sets it
 FIRST_PAUSE = 0.1  # seconds between two queries; longer the longer a call has waited
@@ -25,13 +25,21 @@ class Repeat(NamedTuple):
     key: str = ""
 
 
-def repeat(request: HttpRequest, seconds: float, owner: int, *, lane: int | None = None) -> Repeat | None:
-    """Returns when to serve the request again; None if it has waited `seconds`, or the web server is another one.
+def wait(
+    response: HttpResponse, request: HttpRequest, seconds: float, *, owner: int, lane: int | None = None
+) -> None:
+    """Has the web server serve the request again, until it has waited `seconds` since the first time.
 
-    With `lane`, the key of an endpoint, at the latest when it gets a hook.
+    With `lane`, the key of an endpoint, also as soon as the endpoint gets a hook. Other web servers send the response.
     """
     waited = request.META.get(WAITED)
     if waited is None or waited >= seconds:
-        return None
+        return
     key = "" if lane is None else str(lane)
-    return Repeat(min(FIRST_PAUSE + GROWTH * waited, seconds - waited), owner, key)
+    after = min(FIRST_PAUSE + GROWTH * waited, seconds - waited)
+    response.repeat = Repeat(after, owner, key)  # type: ignore[attr-defined]  # for the web server
+
+
+def is_repeated(request: HttpRequest) -> bool:
+    """Returns whether the web server serves this request again."""
+    return bool(request.META.get(WAITED))

@@ -151,8 +151,7 @@ class NextCaptureView(APIView):
             return Response({"capture": CaptureSerializer(capture).data, "lastNumber": capture.number})
         response = Response({"capture": None, "lastNumber": max(query["after"], bin.captured)})
         account: Any = request.auth  # the stubs only know DRF's own tokens
-        repeat = waiting_calls.repeat(request, query["wait"], account.pk)
-        response.repeat = repeat  # type: ignore[attr-defined]  # for the web server
+        waiting_calls.wait(response, request._request, query["wait"], owner=account.pk)
         return response
 
 

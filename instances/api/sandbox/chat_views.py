@@ -93,8 +93,7 @@ class ChatMessagesView(APIView):
             {"messages": [message_json(message) for message in messages], "lastMessageNumber": last}
         )
         if not messages:
-            repeat = waiting_calls.repeat(request, query["wait"], instance.owner_id)
-            response.repeat = repeat  # type: ignore[attr-defined]  # for the web server
+            waiting_calls.wait(response, request._request, query["wait"], owner=instance.owner_id)
         return response
 
 

@@ -206,10 +206,9 @@ class TakeView(APIView):
         found = {"hooks": [hook_json(taken) for taken in hooks], "paused": is_paused}
         response = Response(PortionSerializer(found).data)
         if not hooks:
-            repeat = waiting_calls.repeat(
-                request._request, query["wait"], request.auth.pk, lane=run.endpoint.pk
+            waiting_calls.wait(
+                response, request._request, query["wait"], owner=request.auth.pk, lane=run.endpoint.pk
             )
-            response.repeat = repeat  # type: ignore[attr-defined]  # for the web server
         return response
 
 

@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from instances.api.throttling import AccountThrottle
-from instances.limits import login_throttle, rate_counters
+from instances.limits import login_throttle, rate_counters, waiting_calls
 from tests.instances.api.conftest import ApiClient
 
 
@@ -28,6 +28,20 @@ def test_too_many_calls_are_refused_until_the_minute_ends(alice: ApiClient, bob:
         assert bob.get("instances/")[0] == 200
         clock.shift(12)
         assert alice.get("instances/")[0] == 200
+
+
+def test_a_call_that_waits_counts_once(alice: ApiClient) -> None:
+    """The web server serves its request again meanwhile; tests/faults/test_waiting.py has real sockets."""
+    key = {"Authorization": f"Bearer {alice.key}"}
+    path = f"/api/v1/{alice.home}sandbox/chats/17680561234@c.us/messages/?wait=10"
+
+    def serve(waited: float) -> int:
+        return Client(**{waiting_calls.WAITED: waited}).get(path, headers=key).status_code  # type: ignore[arg-type]
+
+    with time_machine.travel(datetime(2030, 1, 1, 9, 0, 48, tzinfo=UTC), tick=False):
+        first = [serve(waited) for waited in (0.0, 0.1, 0.2, 0.4, 10.0)]
+        second = [serve(waited) for waited in (0.0, 0.1)]
+        assert (first, second, serve(0.0)) == ([200] * 5, [200] * 2, 429)
 
 
 def test_too_many_wrong_keys_lock_their_address_out_and_no_key_that_was_right(
