@@ -49,15 +49,13 @@ def count(kind: str, key: object, *, period: int = MINUTE) -> int:
     return min(one & _COUNT if one >> COUNT_BITS == current else 0 for one in held)
 
 
-def set_at_least(kind: str, key: object, value: int, *, period: int = MINUTE) -> None:
-    """Set the count of this minute if it is lower."""
-    current = current_period(period)
+def set_at_least(kind: str, key: object, value: int, current: int, *, period: int = MINUTE) -> None:
+    """Set the count of the minute `current`, a result of current_period(), if it is lower. A later minute keeps its."""
+    wanted = current << COUNT_BITS | min(value, _COUNT)
     with _lock:
         table = table_of(period)
         for cell in cells(kind, key):
-            held = table[cell]
-            if held >> COUNT_BITS != current or held & _COUNT < value:
-                table[cell] = current << COUNT_BITS | min(value, _COUNT)
+            table[cell] = max(table[cell], wanted)
 
 
 def seconds_left(period: int = MINUTE) -> int:

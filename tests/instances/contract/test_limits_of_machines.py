@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -56,7 +57,7 @@ class Machines:
         table = memoryview(bytearray(rate_counters.ROWS * rate_counters.CELLS * 8)).cast("Q")
         tables = self.tables.setdefault(machine, {rate_counters.MINUTE: table})
         self.monkeypatch.setattr(rate_counters, "_tables", tables)
-        self.monkeypatch.setattr(shared_counts, "machine_id", lambda: machine)
+        self.monkeypatch.setattr(shared_counts, "machine_id", lambda *_: machine)
         return shared_counts.add("test", 1, limit)
 
 
@@ -71,8 +72,44 @@ def test_a_low_limit_is_exact_on_any_number_of_machines(machines: Machines) -> N
 
 def test_a_count_that_is_written_again_counts_once(machines: Machines) -> None:
     machines.add("a", 10)
-    shared_counts.write_and_read("test", 1, 1, rate_counters.MINUTE)
+    shared_counts.write_and_read("test", 1, 1, rate_counters.current_period(), rate_counters.MINUTE)
     assert machines.add("b", 10) == 2
+
+
+@pytest.mark.parametrize("turns", [2, 3, 4, 5])
+def test_a_count_does_not_get_into_the_next_minute(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """The minute ends during a call, between two of its looks at the clock."""
+    for name in "ab" * 9:
+        machines.add(name, 20)
+    minute, looks = rate_counters.current_period(), itertools.count(1)
+    monkeypatch.setattr(rate_counters, "current_period", lambda period=60: minute + (next(looks) >= turns))
+    machines.add("a", 20)
+    monkeypatch.setattr(rate_counters, "current_period", lambda period=60: minute + 1)
+    assert machines.add("b", 20) == 1
+    already = 1 if turns == 2 else 0  # the call itself, if it was counted in the new minute
+    assert machines.add("a", 20) == already + 2
+
+
+@pytest.fixture
+def fresh_data_dir(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process has counted in this DATA_DIR yet."""
+    settings.DATA_DIR = tmp_path
+    monkeypatch.setattr(rate_counters, "_tables", {})
+
+
+def test_processes_with_the_same_file_of_counts_are_one_machine(
+    fresh_data_dir: None, db: None, same_minute: None
+) -> None:
+    """Also if none of them has counted in minutes yet."""
+    hour, ids = 3600, []
+    for _ in range(2):
+        shared_counts.machine_id.cache_clear()  # as in another process
+        assert shared_counts.add("test", 1, 10, period=hour) == len(ids) + 1
+        ids.append(shared_counts.machine_id(hour))
+    shared_counts.machine_id.cache_clear()
+    assert ids[0] == ids[1]
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
