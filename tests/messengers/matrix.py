@@ -1,4 +1,7 @@
-"""Accounts at a real Synapse. The people of an account are rooms of one user, who writes in all of them."""
+"""Accounts at a real Synapse. The people of an account are rooms, in each of which one of a few users writes.
+
+The product accepts up to 30 invitations of one user in an hour, and 300 for one account.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from tests.hooks.dispatch.dispatching import wait_until
 from tests.servers.synapse import Synapse
 
 NAME = "Ann"
+ROOMS_OF_USER = 25
 TYPES = {"m.text": "chat", "m.image": "image", "m.file": "document", "m.location": "location"}
 
 
@@ -17,9 +21,11 @@ class MatrixAccount:
     """Implements FallibleAccount."""
 
     def __init__(self, synapse: Synapse, people: int, seen_at: str) -> None:
-        self.account, self.person = synapse.register("shop"), synapse.register("person", name=NAME)
-        self.homeserver = seen_at
-        self.rooms = [self.person.create_room(self.account.user, is_direct=True) for _ in range(people)]
+        self.account, self.homeserver = synapse.register("shop"), seen_at
+        users = [synapse.register("person", name=NAME) for _ in range(0, max(people, 1), ROOMS_OF_USER)]
+        self.person = users[0]
+        self.users = [users[number // ROOMS_OF_USER] for number in range(people)]  # who writes in each room
+        self.rooms = [user.create_room(self.account.user, is_direct=True) for user in self.users]
 
     @property
     def chat_ids(self) -> list[str]:
@@ -35,15 +41,15 @@ class MatrixAccount:
         return {"user": account.user, "password": account.password, "homeserver": self.homeserver}
 
     def is_linked(self, callback_url: str) -> None:
-        for room in self.rooms:
+        for user, room in zip(self.users, self.rooms, strict=True):
             wait_until(
-                lambda room=room: self.account.user in self.person.members(room),  # type: ignore[misc]
+                lambda user=user, room=room: self.account.user in user.members(room),  # type: ignore[misc]
                 "the instance accepts the invitation",
                 120,
             )
 
     def write(self, person: int, body: str, *, key: str) -> None:
-        self.person.write(self.rooms[person], body)
+        self.users[person].write(self.rooms[person], body)
 
     def texts(self, person: int) -> list[str]:
         return [content["body"] for content in self.got(person) if content["msgtype"] == "m.text"]
@@ -69,13 +75,14 @@ class MatrixAccount:
     def write_lost_file(self, person: int, *, key: str) -> None:
         uri = f"mxc://{self.account.user.partition(':')[2]}/a-file-that-is-gone"
         content = {"msgtype": "m.image", "body": f"{key}.png", "url": uri, "info": {"mimetype": "image/png"}}
-        self.person.send(self.rooms[person], content)
+        self.users[person].send(self.rooms[person], content)
 
     def read(self, person: int) -> None:
-        self.person.read(self.rooms[person], self.person.messages(self.rooms[person])[-1]["event_id"])
+        user, room = self.users[person], self.rooms[person]
+        user.read(room, user.messages(room)[-1]["event_id"])
 
     def got(self, person: int) -> list[dict[str, Any]]:
-        found = self.person.messages(self.rooms[person])
+        found = self.users[person].messages(self.rooms[person])
         return [event["content"] for event in found if event["sender"] == self.account.user]
 
 
