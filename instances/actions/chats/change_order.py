@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from django.utils import timezone
+
 from instances.models import Chat, MembershipChange
 
 KEEP = timedelta(days=2)  # before the last change in the group; messengers give up on a report after a day
+MAX_AHEAD = timedelta(minutes=10)  # of this machine's clock: clocks that differ a little keep the order
 NAME = ""  # in place of a member
 
 
@@ -24,9 +27,14 @@ def outdated(chat: Chat, members: Collection[str], time: datetime | None) -> set
 
 
 def remember(chat: Chat, members: Collection[str], time: datetime | None) -> None:
-    """Remember that the members have changed at `time`, which is not outdated. Two queries; none without a time."""
+    """Remember that the members have changed at `time`, which is not outdated. Two queries; none without a time.
+
+    A time that is too far ahead counts as now: once that clock is right, its reports would be outdated for hours.
+    """
     if time is None or not members:
         return
+    now = timezone.now()
+    time = time if time <= now + MAX_AHEAD else now
     MembershipChange.objects.bulk_create(
         [MembershipChange(chat=chat, member=one, at=time) for one in dict.fromkeys(members)],
         update_conflicts=True,

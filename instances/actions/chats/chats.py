@@ -89,7 +89,8 @@ def chat_for_message(
     chat.instance = instance
     known = known_participants(chat, people)
     newcomers = [] if chat.left_at else room_for(chat, [one for one in people if one not in known])
-    newcomers = [one for one in newcomers if one not in change_order.outdated(chat, newcomers, at)]
+    later = change_order.outdated(chat, newcomers, at)
+    newcomers = [one for one in newcomers if one not in later]
     if chat.is_group and chat.name and name not in ("", chat.name):
         is_late = at < chat.last_time.replace(microsecond=0)
         if is_late or change_order.outdated(chat, [change_order.NAME], at):

@@ -188,6 +188,16 @@ def test_times_of_changes_are_kept_for_two_days(instance: Instance, bot: Bot, gr
     assert not changes.exists()
 
 
+def test_a_clock_that_was_ahead_does_not_hide_what_is_reported_later(
+    instance: Instance, group: Group
+) -> None:
+    where, ben = id_of(group), (chat_id(BEN),)
+    ahead = GroupChanged(where, joined=(ben,), time=timezone.now() + timedelta(hours=20))
+    record_events(instance, [ahead], is_patient=False)
+    record_events(instance, [GroupChanged(where, left=(ben,), time=timezone.now())], is_patient=False)
+    assert chat_id(BEN) not in people(where)
+
+
 def look_up(instance: Instance, reported: list[ReceivedEvent]) -> list[ReceivedEvent]:
     """Look up what these events leave open, as a receiver does; returns what was recorded."""
 
