@@ -25,6 +25,7 @@ from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
 log = logging.getLogger(__name__)
 
 AT_ONCE = 20  # one of each instance
+SLOT_SECONDS = 2.0  # after which a look-up that still waits for its messenger lets another one begin
 PAUSES = (2.0, 30.0)  # seconds before the second and the third try
 MAX_PAUSE = 300.0  # which a messenger may ask for
 MAX_WAITING = 100  # of an instance; others are made after a later event
@@ -101,13 +102,31 @@ class GroupLookups:
         """Returns what the messenger responds. Raises ReceiveFailed if it does not after three tries."""
         for pause in (*PAUSES, None):
             try:
-                async with self.slots:
-                    return await each.channel.look_up(each.link, lookup, self.network)
+                return await self.ask_in_turn(each, lookup)
             except ReceiveFailed as error:
                 if pause is None:
                     raise
                 await asyncio.sleep(min(max(pause, error.seconds or 0.0), MAX_PAUSE))
         raise AssertionError("the last try returns or raises")
+
+    async def ask_in_turn(self, each: WantedLookups, lookup: GroupLookup) -> Sequence[ReceivedEvent]:
+        """Ask the messenger in one of the slots; if it is slow, wait for its response without one.
+
+        Raises ReceiveFailed.
+
+        Otherwise the instances of AT_ONCE messengers that do not respond would stop the look-ups of all others.
+        """
+        async with self.slots:
+            asking = asyncio.create_task(self.ask_once(each, lookup))
+            try:
+                await asyncio.wait([asking], timeout=SLOT_SECONDS)
+            except asyncio.CancelledError:
+                asking.cancel()
+                raise
+        return await asking
+
+    async def ask_once(self, each: WantedLookups, lookup: GroupLookup) -> Sequence[ReceivedEvent]:
+        return await each.channel.look_up(each.link, lookup, self.network)
 
     async def end(self) -> None:
         for task in list(self.tasks):

@@ -102,6 +102,8 @@ def test_a_messenger_that_does_not_respond_delays_only_its_own_instance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(group_lookups, "MAX_WAITING", 2)
+    monkeypatch.setattr(group_lookups, "AT_ONCE", 1)
+    monkeypatch.setattr(group_lookups, "SLOT_SECONDS", 0.01)
 
     class Silent(Asked):
         async def look_up(self, link: Link, lookup: GroupLookup, network: Network) -> list[ReceivedEvent]:
