@@ -73,7 +73,7 @@ class FilesToFetch:
 class Fetches:
     """Callbacks whose files the caller fetches: at most `room`. Others of that kind stay due.
 
-    `lookups` are those of callbacks that were handled.
+    `lookups` are those of callbacks that were handled: what is found of a group that is not recorded is left out.
     """
 
     room: int = 0
@@ -126,15 +126,20 @@ def handle_instance(key: int, fetches: Fetches) -> int:
 
 
 @transaction.atomic
-def handle_with_files(fetch: FilesToFetch, files: ReceivedFiles) -> None:
-    """Handle a callback whose files were fetched, unless another receiver has done it in the meantime."""
+def handle_with_files(fetch: FilesToFetch, files: ReceivedFiles) -> bool:
+    """Handle a callback whose files were fetched, unless another receiver has done it in the meantime.
+
+    Returns whether it was handled here.
+    """
     instance = Instance.objects.filter(pk=fetch.instance.pk).first()
     if instance is None:
-        return
+        return False
     events.lock(instance)
     callback = StoredCallback.objects.waiting().filter(pk=fetch.callback).first()
-    if callback is not None:
-        handle(instance, ChannelLink.objects.filter(instance=instance).first(), callback, files)
+    if callback is None:
+        return False
+    handle(instance, ChannelLink.objects.filter(instance=instance).first(), callback, files)
+    return callback.handled_at is not None
 
 
 def extend_claim(fetch: FilesToFetch, seconds: float = CLAIM_SECONDS) -> None:
@@ -166,20 +171,22 @@ def handle(
     request = CallbackRequest(
         callback.method, callback.query, tuple(callback.header_list()), callback.body_bytes()
     )
+    fetches = files if isinstance(files, Fetches) else None
     try:
         with transaction.atomic():
             reported = channel.read_callback(seen, request)
-            if isinstance(files, Fetches):
+            lookups: list[WantedLookups] = []
+            if fetches is not None:
                 lookups = wanted_lookups(instance, seen, channel, reported)
                 if isinstance(channel, HasMedia) and (wanted := wanted_files(instance, reported)):
-                    claim(
-                        callback, FilesToFetch(callback.pk, instance, seen, channel, wanted, lookups), files
-                    )
+                    fetch = FilesToFetch(callback.pk, instance, seen, channel, wanted, lookups)
+                    claim(callback, fetch, fetches)
                     return False
-                files.lookups += lookups
-                files = NO_FILES
-            recorded = record_events(instance, reported, is_patient=not is_last_try(callback), files=files)
+            found = NO_FILES if isinstance(files, Fetches) else files
+            recorded = record_events(instance, reported, is_patient=not is_last_try(callback), files=found)
             mark_handled(callback, refused=recorded.refused)
+        if fetches is not None:
+            fetches.lookups += lookups
     except (OperationalError, InterfaceError):
         raise
     except NotRecordedYet as error:

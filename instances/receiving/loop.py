@@ -182,8 +182,8 @@ class Receiver:
             files = await self.residents.files.fetch_all(
                 fetch.instance, fetch.link, fetch.channel, fetch.wanted
             )
-            await self.callback_thread.submit(callbacks.handle_with_files, fetch, files)
-            self.residents.lookups.start(fetch.lookups)
+            if await self.callback_thread.submit(callbacks.handle_with_files, fetch, files):
+                self.residents.lookups.start(fetch.lookups)
         except UNREACHABLE as error:
             log_unreachable("callbacks", error)
         except asyncio.CancelledError:

@@ -215,6 +215,22 @@ def test_an_ack_waits_until_its_message_is_recorded(web: Web, alice: Instance) -
     assert StoredCallback.objects.get().handled_at is not None
 
 
+def test_groups_are_looked_up_after_their_callback_is_recorded(
+    web: Web, alice: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found earlier, of a group that is not there yet, would be left out, and not be asked for again."""
+    lookup: Any = object()
+    monkeypatch.setattr(callbacks, "wanted_lookups", lambda *_: [lookup])
+    sent, fetches = waiting(alice), callbacks.Fetches()
+    push(web, alice, {"kind": "ack", "message_id": sent.message_id, "status": "delivered"})
+    for expected in ([], [lookup]):
+        assert callbacks.handle_due(fetches) == 1
+        assert fetches.lookups == expected
+        while outgoing.send_due():
+            pass
+        StoredCallback.objects.update(next_try_at="2020-01-01T00:00Z")
+
+
 def test_an_ack_of_an_unknown_message_and_a_banned_contact_hold_up_nothing(web: Web, alice: Instance) -> None:
     Instance.objects.filter(pk=alice.pk).update(ban_phone_mask="1768.*", pre_ban_message="Please call.")
     push(web, alice, {"kind": "ack", "message_id": "true_1@c.us_A", "status": "viewed"}, message(1))
