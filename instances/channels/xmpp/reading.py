@@ -262,7 +262,10 @@ class Reader:
 
     def trusts(self, room: Room) -> bool:
         """Whether the room is of the account's own server: others could say anything of who a nickname is."""
-        host = jids.domain(room.jid)
+        return self.is_at_own_server(room.jid)
+
+    def is_at_own_server(self, jid: str) -> bool:
+        host = jids.domain(jid)
         return host == self.domain or host.endswith(f".{self.domain}")
 
 

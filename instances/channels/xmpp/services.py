@@ -20,6 +20,7 @@ DISCO_INFO, DISCO_ITEMS = (
     "http://jabber.org/protocol/disco#items",
 )
 LAST, TIME = "jabber:iq:last", "urn:xmpp:time"
+MAX_DIGITS = 9  # of the seconds since the server's start, which are 31 years then
 MAX_SERVICES, SERVICE_SECONDS = 20, 5.0  # of a server that are asked what they are
 
 
@@ -47,7 +48,10 @@ class Services:
         return features_in(await self.info_of(jid))
 
     async def started_at(self) -> datetime | None:
-        """Returns when the server was started, by its own clock; None if it does not say (XEP-0012, 0202)."""
+        """Returns when the server was started, by its own clock; None if it does not say (XEP-0012, 0202).
+
+        Raises ReceiveFailed.
+        """
         if not {LAST, TIME} <= self.features:
             return None
         domain = self.stream.domain
@@ -60,7 +64,9 @@ class Services:
             "" if last is None else last.get("seconds", ""),
             time_of(child_text(time, f"{{{TIME}}}utc")),
         )
-        return now - timedelta(seconds=int(seconds)) if now and seconds.isdecimal() else None
+        if now is None or not seconds.isdecimal() or len(seconds) > MAX_DIGITS:
+            return None
+        return now - timedelta(seconds=int(seconds))
 
     async def info_of(self, jid: str, *, seconds: float = IQ_SECONDS) -> Element | None:
         response = await self.stream.iq("get", jid, element(f"{{{DISCO_INFO}}}query"), seconds=seconds)

@@ -261,12 +261,13 @@ class Session:
         After a sender was killed, hundreds of messages may have come before another one tries again.
 
         A server that dies may have archived a message, and not sent it on: the last one before a kill of Prosody was
-        found in the archive of its sender alone. So what is from before the server's start does not count.
+        found in the archive of its sender alone. So what is from before the server's start does not count. A room of
+        another server has its own archive and clock: what is there has left the account's server.
         """
         of, with_chat = (chat, "") if is_group else ("", chat)
         begin = since - CLOCKS_DIFFER
-        started = await self.services.started_at()
-        if started:
+        is_here = not is_group or self.reader.is_at_own_server(chat)
+        if is_here and (started := await self.services.started_at()):
             begin = max(begin, started + ROUNDED)
         with contextlib.suppress(StanzaRefused):  # there is no archive
             async with contextlib.aclosing(

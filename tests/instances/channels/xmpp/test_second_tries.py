@@ -10,14 +10,19 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import cast
+from xml.etree.ElementTree import Element
 
 import pytest
 
 from instances.channels.requests import Link
+from instances.channels.xmpp import services
 from instances.channels.xmpp.opening import open_stream
 from instances.channels.xmpp.servers import Server
+from instances.channels.xmpp.services import Services
 from instances.channels.xmpp.session import Session
-from instances.channels.xmpp.stream import MESSAGE
+from instances.channels.xmpp.stream import MESSAGE, XmppStream
+from instances.channels.xmpp.xml import parse
 from instances.receiving.network import LoopNetwork
 from tests.servers.prosody import Account, Prosody
 from tests.servers.xmpp_client import Client
@@ -113,6 +118,48 @@ def test_a_message_to_a_room_is_not_sent_twice(prosody: Prosody) -> None:
         connected(prosody, bot, send_again)
         ann.wait_for("not sent before")
         assert [each.body for each in ann.archive(room)] == ["once", "not sent before"]
+
+
+def test_the_start_of_the_accounts_server_does_not_count_for_a_room_of_another_server(
+    prosody: Prosody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = prosody.register("bot")
+
+    async def just_now(services: Services) -> datetime:
+        return datetime.now(UTC)
+
+    with Client(prosody.register("ann")) as ann:
+        room = ann.create_room("room", "ann")
+        once = message(room, SENT, "once", "groupchat")
+        connected(prosody, bot, lambda session: send(session, "message", once))
+        monkeypatch.setattr(Services, "started_at", just_now)
+
+        async def send_again(session: Session) -> None:
+            session.reader.domain = "elsewhere.example"
+            await send(session, "message-again", again(once))
+
+        connected(prosody, bot, send_again)
+        assert [each.body for each in ann.archive(room)] == ["once"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"), [("60", timedelta(minutes=1)), ("9" * 18, None), ("9" * 5_000, None), ("-1", None)]
+)
+def test_the_start_of_the_server(seconds: str, age: timedelta | None) -> None:
+    now = "2026-01-02T03:04:05Z"
+
+    class Stream:
+        domain = "example.org"
+
+        async def iq(self, kind: str, to: str, payload: Element) -> Element:
+            last = f"<query xmlns='{services.LAST}' seconds='{seconds}'/>"
+            time = f"<time xmlns='{services.TIME}'><utc>{now}</utc></time>"
+            return parse(f"<iq>{last if payload.tag.endswith('query') else time}</iq>".encode())
+
+    found = Services(Link(1234567890, ""), cast(XmppStream, Stream()))
+    found.features = frozenset({services.LAST, services.TIME})
+    expected = None if age is None else datetime.fromisoformat(now) - age
+    assert asyncio.run(found.started_at()) == expected
 
 
 def test_what_is_from_before_the_servers_start_is_sent_again(prosody: Prosody) -> None:
