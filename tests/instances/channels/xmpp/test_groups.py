@@ -197,14 +197,27 @@ def test_another_nickname_is_the_same_person() -> None:
     run(work)
 
 
-def test_people_in_many_rooms_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groups, "MAX_OCCUPANTS", 3)
+@pytest.mark.parametrize("limit", ["MAX_OCCUPANTS", "MAX_IN_ROOM"])
+def test_people_in_rooms_are_remembered_up_to_a_limit(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(groups, limit, 3)
 
     async def work(session: Session, wire: Wire) -> None:
         for number in range(10):
             session.handle(presence(ROOM, str(number), f"jid='{number}@example.org'"))
         [report] = session.groups.reports()
         assert isinstance(report, GroupJoined) and len(report.members) == 3
+
+    run(work)
+
+
+def test_the_account_is_an_admin_of_a_room_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "MAX_IN_ROOM", 1)  # which is Ann, who was there before
+
+    async def work(session: Session, wire: Wire) -> None:
+        session.handle(presence(ROOM, "bot", "affiliation='owner'", code="110"))
+        [report] = session.groups.reports()
+        assert isinstance(report, GroupJoined)
+        assert dict(report.members)[f"xmpp:{OWN}@c.us",]
 
     run(work)
 
