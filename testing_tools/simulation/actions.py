@@ -83,7 +83,7 @@ def create_run(
     Older runs of the instance are deleted down to KEPT_RUNS; their hooks stay in the log.
 
     Raises:
-        InvalidRun: the plan does not apply to this kind of hook, or to this JSON.
+        InvalidRun: the plan does not apply to this kind of hook, or to this JSON, or the bodies are too long.
         webhook_urls.InvalidUrl: the URL is not allowed.
     """
     if plan not in plans_of(kind) or plan == Plan.ONCE:

@@ -23,8 +23,9 @@ from testing_tools.simulation.models import Plan, RunState, SimulationRun, Simul
 MAX_HOOKS = 50  # hooks of one run
 MAX_PAUSE = 10.0  # seconds between two
 TIME_SLICE = 1.0  # seconds after which one request starts no further hook
+MAX_RUN_BYTES = 4 * 1024 * 1024  # of all bodies of a run: 84 MB for the kept runs of an instance
 KEPT_RUNS = 20  # runs of an instance; older ones are deleted when one is created, their hooks stay in the log
-REORDERED_MESSAGES = 3  # of a run that sends messages out of order
+REORDERED = 3  # hooks of a run that sends messages out of order, or acks in order or out of order
 
 
 class InvalidRun(ValueError):
@@ -65,10 +66,24 @@ def read_pause(text: str) -> float:
     return pause
 
 
+def raise_if_too_long(plan: Plan, body: bytes, count: int) -> None:
+    """Raises InvalidRun if the bodies of the run are too long together."""
+    bodies = {Plan.DUPLICATES: 1, Plan.REPEAT: count}.get(plan, REORDERED)
+    if (size := bodies * len(body)) > MAX_RUN_BYTES:
+        raise InvalidRun(
+            f"The {bodies} bodies of this run are {size:,} bytes long; the limit is {MAX_RUN_BYTES:,}. Send fewer "
+            "hooks or a shorter JSON."
+        )
+
+
 def steps_of(kind: str, plan: Plan, body: bytes, count: int) -> list[PlannedStep]:
-    """Returns the hooks of the run in order. Raises InvalidRun if the JSON contains no item to order."""
+    """Returns the hooks of the run in order. Only the first of DUPLICATES has a body: the others resend its hook.
+
+    Raises InvalidRun if the bodies are too long, or the JSON contains no item to order.
+    """
+    raise_if_too_long(plan, body, count)
     if plan == Plan.DUPLICATES:
-        return [PlannedStep("Hook" if at == 0 else "Duplicate", body) for at in range(count)]
+        return [PlannedStep("Hook", body), *[PlannedStep("Duplicate", b"")] * (count - 1)]
     value = parse(body.decode())
     if plan in (Plan.SEQUENCE, Plan.BACKWARDS) and first_item(kind, value) is None:
         raise InvalidRun("The JSON contains no items that can be ordered. Restore the example first.")
@@ -77,7 +92,7 @@ def steps_of(kind: str, plan: Plan, body: bytes, count: int) -> list[PlannedStep
         order = list(Ack) if plan == Plan.SEQUENCE else list(Ack)[::-1]
         return [PlannedStep(f"Ack: {labels[ack]}", with_status(kind, body, ack)) for ack in order]
     if plan == Plan.BACKWARDS:
-        return [PlannedStep(*numbered(kind, body, at)) for at in reversed(range(REORDERED_MESSAGES))]
+        return [PlannedStep(*numbered(kind, body, at)) for at in reversed(range(REORDERED))]
     return [PlannedStep(*numbered(kind, body, at)) for at in range(count)]
 
 

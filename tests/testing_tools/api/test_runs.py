@@ -85,6 +85,11 @@ def test_a_run_of_another_account_does_not_exist(alice: ApiClient, bob: ApiClien
         ({"kind": "message", "plan": "repeat", "count": 51}, "count", "less than or equal to 50"),
         ({"kind": "message", "plan": "repeat", "count": 1}, "count", "greater than or equal to 2"),
         ({"kind": "message", "plan": "repeat", "pause": 11}, "pause", "less than or equal to 10"),
+        (
+            {"kind": "message", "plan": "repeat", "count": 50, "body": '"' + "x" * 100_000 + '"'},
+            "plan",
+            "The 50 bodies of this run are 5,000,100 bytes long; the limit is 4,194,304. Send fewer hooks or",
+        ),
         ({"kind": "viewed", "plan": "sequence", "body": "{}"}, "plan", "contains no items"),
         ({"kind": "viewed", "plan": "sequence", "url": "ftp://example.com/"}, "url", "http"),
     ],

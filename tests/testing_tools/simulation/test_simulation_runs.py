@@ -14,6 +14,7 @@ from hooks.models import Attempt, Hook, Kind, State, Trigger
 from instances.models import Instance
 from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.drafts import MAX_BODY
 from testing_tools.simulation.examples import example
 from testing_tools.simulation.kinds import SimulationKind
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
@@ -231,6 +232,15 @@ def test_the_newest_20_runs_are_kept_and_all_their_hooks(instance):
         )  # fmt: skip
     assert SimulationRun.objects.count() == 20
     assert SimulationStep.objects.count() == 40
+
+
+def test_duplicates_are_stored_once_and_may_be_as_long_as_a_hook(instance):
+    body = b'"' + b"x" * (MAX_BODY - 2) + b'"'
+    simulation_actions.create_run(
+        instance, kind="message", plan=Plan.DUPLICATES, body=body, to_url=instance.endpoint.url, count=50,
+        pause=0, acting_user=None,
+    )  # fmt: skip
+    assert [len(step.body) for step in SimulationStep.objects.all()] == [MAX_BODY] + [0] * 49
 
 
 def test_showing_a_run_takes_three_queries(instance, django_assert_num_queries):
