@@ -109,9 +109,9 @@ def changed_request(
     headers: Sequence[tuple[str, str]] | None = None,
     body: bytes | None = None,
 ) -> Request:
-    """Returns the captured request with these changes; None stands for what was captured. Raises InvalidReplay."""
+    """Returns the captured request with these changes; what is None stays as captured. Raises InvalidReplay."""
     if body is None and capture.too_large:
-        raise InvalidReplay("body", "The captured body was not stored. Give one.")
+        raise InvalidReplay("body", "The captured body was too large to be stored. Send `body`.")
     for number, (name, _) in enumerate(headers or (), 1):
         if not HEADER_NAME.fullmatch(name):
             raise InvalidReplay("headers", f"Header {number} has an invalid name.")

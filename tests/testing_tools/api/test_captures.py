@@ -233,7 +233,10 @@ def test_a_body_that_was_not_stored_is_not_replayed_as_empty(alice: ApiClient, b
     found = capture(bin, b"x" * (BODY_LIMIT + 1))
     assert alice.get(path(found))[1]["tooLarge"] is True
     status, answer = alice.post(path(found, "replay/"), {"url": "http://127.0.0.1:9/"})
-    assert (status, answer["fields"]) == (400, {"body": "The captured body was not stored. Give one."})
+    assert (status, answer["fields"]) == (
+        400,
+        {"body": "The captured body was too large to be stored. Send `body`."},
+    )
     assert alice.post(path(found, "replay/"), {"url": "http://127.0.0.1:9/", "body": ""})[0] == 200
 
 
