@@ -37,6 +37,7 @@ AT_ONCE = 4  # rooms that are read at the same time: the account's messages go o
 # make such rooms and invite the account. To report a room with 20 000 people stopped the event loop, and so all
 # instances, for 35 to 90 ms at each change in it.
 MAX_AFFILIATED, MAX_IN_ROOM, MAX_OCCUPANTS = 2_000, 2_000, 20_000
+MAX_NAME = 1_000  # characters of a room's name, of which 200 are stored: a stanza may have a megabyte
 
 
 @dataclass
@@ -226,7 +227,7 @@ class Groups:
         info = child(response, f"{{{DISCO_INFO}}}query")
         for each in info if info is not None else ():
             if each.tag == f"{{{DISCO_INFO}}}identity" and each.get("category") == "conference":
-                group.name = each.get("name", "")
+                group.name = each.get("name", "")[:MAX_NAME]
                 return
 
     async def read_affiliated(self, group: Group) -> None:

@@ -210,6 +210,16 @@ def test_people_in_rooms_are_remembered_up_to_a_limit(monkeypatch: pytest.Monkey
     run(work)
 
 
+def test_the_beginning_of_a_long_name_is_remembered() -> None:
+    async def work(session: Session, wire: Wire) -> None:
+        wire.name = "long " * 100_000
+        group = session.groups.by_jid[ROOM]
+        await session.groups.read_name(group)
+        assert group.name == wire.name[: groups.MAX_NAME]
+
+    run(work)
+
+
 def test_the_account_is_an_admin_of_a_room_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "MAX_IN_ROOM", 1)  # which is Ann, who was there before
 
