@@ -40,18 +40,23 @@ def words(found: object) -> str:
     return " ".join(printable.split())[:MAX_WORDS]
 
 
+def date_of(response: Response) -> datetime | None:
+    """Returns the Date of a response, by the messenger's clock; None if it is missing or invalid."""
+    try:
+        found = parsedate_to_datetime(response.header("date"))
+    except (ValueError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def retry_after(response: Response) -> float | None:
     """Returns the seconds of Retry-After, at most MAX_WAIT_SECONDS; None if it is missing, invalid or past.
 
     An HTTP date is compared with the response's own Date, so this is a pure function.
     """
     given = response.header("retry-after")
-    now = datetime.min.replace(tzinfo=UTC)
-    if not given.strip().isdigit():
-        try:
-            now = parsedate_to_datetime(response.header("date"))
-        except (ValueError, OverflowError):
-            return None
-        now = now if now.tzinfo else now.replace(tzinfo=UTC)
+    now = datetime.min.replace(tzinfo=UTC) if given.strip().isdigit() else date_of(response)
+    if now is None:
+        return None
     seconds = retry_after_delay(now, given).total_seconds()
     return min(seconds, MAX_WAIT_SECONDS) or None

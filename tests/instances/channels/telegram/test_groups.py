@@ -198,17 +198,22 @@ def test_a_clock_that_was_ahead_does_not_hide_what_is_reported_later(
     assert chat_id(BEN) not in people(where)
 
 
-def look_up(instance: Instance, reported: list[ReceivedEvent]) -> list[ReceivedEvent]:
-    """Look up what these events leave open, as a receiver does; returns what was recorded."""
+def ask(instance: Instance, reported: list[ReceivedEvent]) -> list[ReceivedEvent]:
+    """Look up what these events leave open, as a receiver does."""
 
-    async def ask() -> list[ReceivedEvent]:
+    async def look_up_all() -> list[ReceivedEvent]:
         network = LoopNetwork()
         found = [await CHANNEL.look_up(link, lookup, network) for lookup in CHANNEL.lookups(reported)]
         return [event for events in found for event in events]
 
     bot = MESSENGER.bot(instance)
     link = Link(instance.number, "", credentials_of(bot), str(bot.user.id))
-    events = asyncio.run(ask())
+    return asyncio.run(look_up_all())
+
+
+def look_up(instance: Instance, reported: list[ReceivedEvent]) -> list[ReceivedEvent]:
+    """Look up what these events leave open; returns what was recorded."""
+    events = ask(instance, reported)
     record_events(instance, events, is_patient=False)
     return events
 
@@ -220,6 +225,17 @@ def test_administrators_are_asked_for_once(instance: Instance, bot: Bot, group: 
     assert people(id_of(group)) == {chat_id(bot.user): False, chat_id(ANN): True, chat_id(BEN): True}
     assert shown_names(instance, id_of(group))[chat_id(BEN)] == "Ben"
     assert Chat.objects.get(chat_id=id_of(group)).name == "Trip to Rome"
+
+
+def test_a_change_after_the_response_is_not_undone(instance: Instance, bot: Bot, group: Group) -> None:
+    """Its update may be recorded before the response."""
+    group.administrators = [(ANN, "creator"), (BEN, "administrator")]
+    found = ask(instance, [GroupJoined(id_of(group), "Trip")])
+    later = timezone.now() + timedelta(seconds=1)
+    changes = GroupChanged(id_of(group), "Rome", left=((chat_id(BEN),),), time=later)
+    record_events(instance, [changes, *found], is_patient=False)
+    assert people(id_of(group)) == {chat_id(bot.user): False, chat_id(ANN): True}
+    assert Chat.objects.get(chat_id=id_of(group)).name == "Rome"
 
 
 def test_what_telegram_refuses_is_left_open(instance: Instance, bot: Bot, group: Group) -> None:
