@@ -8,7 +8,7 @@ from hooks import guard, http
 from hooks.explain.sentences import explain_response
 from hooks.http import Response
 from testing_tools.verification.models import CaptureQuerySet
-from testing_tools.verification.replays import InvalidReplay, captured_request
+from testing_tools.verification.replays import InvalidReplay, changed_request
 
 BATCH = 10  # captures per step
 STEP_SECONDS = 4.0  # a step ends after this time, so that the page can show the progress
@@ -54,7 +54,7 @@ def forward(captures: CaptureQuerySet, url: str, before: Progress) -> tuple[Prog
         if capture is None:
             continue
         try:
-            response = http.send(*captured_request(capture, url))
+            response = http.send(*changed_request(capture, url))
         except InvalidReplay as error:
             progress = progress._replace(
                 last=capture.number, unreached=progress.unreached + 1, error=str(error)

@@ -72,15 +72,6 @@ def form_values(capture: Capture) -> Fields:
     return Fields(capture.method, headers, request_snippets.body_text(bytes(capture.body), MAX_FORM_BODY))
 
 
-def captured_request(capture: Capture, url: str) -> Request:
-    """Returns the same request to another URL, without the headers of NOT_SENT. Raises InvalidReplay.
-
-    Values that are not ASCII are sent as UTF-8, also if they were captured as Latin-1.
-    """
-    headers = tuple((name, value) for name, value in capture.headers if name.lower() not in NOT_SENT)
-    return validated(capture.method, url, headers, bytes(capture.body))
-
-
 def edited_request(form: Mapping[str, Any], capture: Capture) -> Request:
     """Returns the request of a form; without a `body` field, it has the captured body. Raises InvalidReplay."""
     headers = []
@@ -109,9 +100,14 @@ def changed_request(
     headers: Sequence[tuple[str, str]] | None = None,
     body: bytes | None = None,
 ) -> Request:
-    """Returns the captured request with these changes; what is None stays as captured. Raises InvalidReplay."""
+    """Returns the captured request with these changes; what is None stays as captured. Raises InvalidReplay.
+
+    Values that are not ASCII are sent as UTF-8, also if they were captured as Latin-1.
+    """
     if body is None and capture.too_large:
-        raise InvalidReplay("body", "The captured body was too large to be stored. Send `body`.")
+        raise InvalidReplay(
+            "body", "The captured body was not stored. Replay the request with a body of your own."
+        )
     for number, (name, _) in enumerate(headers or (), 1):
         if not HEADER_NAME.fullmatch(name):
             raise InvalidReplay("headers", f"Header {number} has an invalid name.")
@@ -133,6 +129,7 @@ def validated(method: str, url: str, headers: tuple[tuple[str, str], ...], body:
         url = webhook_urls.check(url)
     except webhook_urls.InvalidUrl as error:
         raise InvalidReplay("url", str(error)) from None
+    headers = tuple(pair for pair in headers if pair[0].lower() not in NOT_SENT)
     if len(headers) > MAX_HEADERS:
         raise InvalidReplay("headers", f"{len(headers)} headers are too many: the limit is {MAX_HEADERS}.")
     for name, value in headers:
@@ -142,7 +139,7 @@ def validated(method: str, url: str, headers: tuple[tuple[str, str], ...], body:
             )
     if len(body) > BODY_LIMIT:
         raise InvalidReplay("body", "The body is longer than 1 MB.")
-    return Request(method, url, tuple(pair for pair in headers if pair[0].lower() not in NOT_SENT), body)
+    return Request(method, url, headers, body)
 
 
 def replay(request: Request) -> Replayed:

@@ -45,7 +45,7 @@ def replay(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
         context["is_edited"] = True
     try:
         outgoing = (
-            replays.captured_request(capture, url)
+            replays.changed_request(capture, url)
             if is_unchanged
             else replays.edited_request(request.POST, capture)
         )

@@ -235,7 +235,7 @@ def test_a_body_that_was_not_stored_is_not_replayed_as_empty(alice: ApiClient, b
     status, answer = alice.post(path(found, "replay/"), {"url": "http://127.0.0.1:9/"})
     assert (status, answer["fields"]) == (
         400,
-        {"body": "The captured body was too large to be stored. Send `body`."},
+        {"body": "The captured body was not stored. Replay the request with a body of your own."},
     )
     assert alice.post(path(found, "replay/"), {"url": "http://127.0.0.1:9/", "body": ""})[0] == 200
 

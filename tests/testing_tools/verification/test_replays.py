@@ -7,7 +7,7 @@ from testing_tools.verification import forwarding, replays
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.forwarding import Progress
-from testing_tools.verification.models import Capture
+from testing_tools.verification.models import BODY_LIMIT, Capture
 from testing_tools.verification.replays import InvalidReplay
 from tests.factories import AccountFactory, InstanceFactory
 from tests.raw_server import RawServer
@@ -136,10 +136,24 @@ def test_an_invalid_replay_is_explained_and_the_form_is_kept(alice, bin, form, w
     assert "kept</textarea>" in page
 
 
+def test_a_body_that_was_not_stored_is_not_replayed_as_empty(alice, bin):
+    found = captured(bin, b"x" * (BODY_LIMIT + 1))
+    with Receiver() as receiver:
+        answer = alice.post(address_of(found), {"as": "captured", "url": receiver.url})
+        assert receiver.requests == []
+    assert answer.status_code == 422
+    assert "The captured body was not stored." in answer.content.decode()
+
+
+def test_headers_that_are_never_sent_do_not_count_against_the_limit(bin):
+    pairs = [*HEADERS, *[("x-many", str(number)) for number in range(replays.MAX_HEADERS - 3)]]
+    assert len(replays.changed_request(captured(bin, headers=pairs), "http://127.0.0.1/").headers) == 100
+
+
 def test_a_header_cannot_contain_a_line_break(bin):
     found = captured(bin, headers=[("x", "1\r\nHost: evil")])
     with pytest.raises(InvalidReplay, match="line break"):
-        replays.captured_request(found, "http://127.0.0.1/")
+        replays.changed_request(found, "http://127.0.0.1/")
 
 
 def test_the_destination_is_prefilled_with_the_instances_url(alice):
