@@ -100,6 +100,8 @@ def new(request: HttpRequest) -> HttpResponse:
 def create_from_selected(request: HttpRequest) -> HttpResponse:
     """Resends the rows selected in the log: `hook`, one public id each, of the instances that the user may change.
 
+    One job for each account.
+
     403 for a viewer of the instance, or of all instances of the hooks.
     """
     scope = require_scope(request)
@@ -117,7 +119,31 @@ def create_from_selected(request: HttpRequest) -> HttpResponse:
     changeable = Instance.objects.changeable_by(request.user).filter(pk__in=of_hooks)
     if of_hooks and not changeable:
         raise PermissionDenied(access.VIEWER)
-    return create_job(request, changeable, {"hooks": ids}, scope.query)
+    accounts = {instance.owner_id for instance in changeable}
+    if len(accounts) <= 1:
+        return create_job(request, changeable, {"hooks": ids}, scope.query)
+    return create_job_of_each(request, [changeable.filter(owner=key) for key in sorted(accounts)], ids)
+
+
+def create_job_of_each(
+    request: HttpRequest, accounts: list[InstanceQuerySet], ids: list[str]
+) -> HttpResponse:
+    """Creates a job for each account's instances, and redirects to the jobs.
+
+    Members of an account see all of its jobs, and its audit log names them: a job of two accounts would show members
+    of one the instances of the other.
+    """
+    refusals = []
+    for instances in accounts:
+        own = Hook.objects.of_instances(instances).filter(public_id__in=ids)
+        selected: selection.Filter = {"hooks": [key.hex for key in own.values_list("public_id", flat=True)]}
+        try:
+            redelivery.plan(instances, wanted=selected, acting_user=request.user)
+        except NotPossible as reason:
+            refusals.append(str(reason))
+    for sentence in set(refusals):
+        messages.error(request, sentence)
+    return redirect_to_log({}) if len(refusals) == len(accounts) else redirect("log:redeliveries")
 
 
 def create_job(

@@ -9,13 +9,14 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from accounts.models import AuditEntry
 from hooks.actions.endpoints import pause
 from hooks.log import recent
 from hooks.log.chart import chart_of
 from hooks.log.counts import MAX_COUNT, counts_by_state
 from hooks.log.endpoint_health import health_of
 from hooks.log.index_order import in_index_order, newest_keys, newest_sql
-from hooks.models import Hook, Kind, Outcome, Redelivery, State
+from hooks.models import Hook, Kind, Outcome, Redelivery, RedeliveryPart, State
 from instances.models import Instance
 from instances.pages.log import filters as log_filters
 from instances.pages.log.filters import Filters
@@ -130,6 +131,31 @@ def test_selected_hooks_of_several_instances_are_resent_by_one_job(alice, shops,
     assert job.planned == 2
     assert {part.endpoint.instance for part in job.parts.all()} == {shops[0], shops[1]}
     assert [item["job"] for item in alice.get("/log/").context["jobs"]] == [job]
+
+
+def test_each_account_has_a_job_of_its_own(client, shops, hooks):
+    """A member of one account neither sees nor stops what is resent in another, and the audit log of both has it."""
+    manager = member_of(shops[0].owner, "manager", "mia@example.org")
+    viewer = member_of(shops[0].owner, "viewer", "victor@example.org")
+    first = InstanceFactory(owner=manager.account, name="Mine", url=URL)
+    own = make(first)
+    client.force_login(manager)
+    response = client.post("/log/redeliver/chosen/", {"hook": [own.public_id.hex, hooks[0].public_id.hex]})
+    assert response["Location"] == "/log/redeliveries/"
+    jobs = {part.endpoint.instance: part.job for part in RedeliveryPart.objects.all()}
+    assert {instance: job.filter for instance, job in jobs.items()} == {
+        first: {"hooks": [own.public_id.hex]}, shops[0]: {"hooks": [hooks[0].public_id.hex]}
+    }  # fmt: skip
+    for instance in jobs:
+        assert AuditEntry.objects.filter(account=instance.owner, action="redelivery.planned").count() == 1
+    for hook in (own, hooks[0]):  # now neither can be resent
+        Hook.objects.filter(pk=hook.pk).update(state=State.QUEUED, finished_at=None)
+    response = client.post("/log/redeliver/chosen/", {"hook": [own.public_id.hex, hooks[0].public_id.hex]})
+    assert response["Location"] == "/log/"
+    assert Redelivery.objects.count() == 2
+    client.force_login(viewer)
+    assert client.get(f"/log/redeliveries/{jobs[first].public_id}/").status_code == 404
+    assert client.get(f"/log/redeliveries/{jobs[shops[0]].public_id}/").status_code == 200
 
 
 def test_a_viewer_reads_all_instances_and_resends_none_of_the_others(client, shops, hooks):
