@@ -106,7 +106,7 @@
         height: place.clientHeight,
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
         legend: { show: false },
-        padding: [2, 20, 0, 20],
+        padding: [2, 28, 0, 28], // half of 00:00:00, the longest label, at the first and the last bar
         cursor: { drag: { x: true, y: false, setScale: false }, points: { show: false } },
         scales: {
           x: { time: true, range: () => [starts[0], starts[starts.length - 1] + step] },
