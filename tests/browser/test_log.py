@@ -13,8 +13,13 @@ IN_WINDOW = """Array.from(document.querySelectorAll("#rows .hook-row")).filter((
   const box = row.getBoundingClientRect();
   return box.top >= 0 && box.bottom <= innerHeight;
 }).length"""
-# The first steps, and what is said of late hooks, paused endpoints and jobs that run.
-PUT_AWAY = "document.querySelectorAll('.strip, main .note, .job-line').forEach((one) => one.remove())"
+# Hides the first steps, and what is said of late hooks, paused endpoints and jobs that run. A rule of the page, not
+# elements that are removed: a poll may bring them at any time.
+HIDE_NOTES = """() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(".strip, main .note, .job-line { display: none !important }");
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}"""
 # Twenty messages, of which the last one is retried after 5 s.
 FILL = """
 from instances.actions.messages import receive_message
@@ -39,7 +44,7 @@ def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.
     page.goto("/log/")
     expect(page.locator(".chooser-button")).to_contain_text("All instances")
     expect(page.locator("#overview .bars-canvas canvas")).to_be_visible()
-    page.evaluate(PUT_AWAY)
+    page.evaluate(HIDE_NOTES)
     assert rows_in_window(page, 820, 1100) >= 10
     assert rows_in_window(page, 1280, 720) >= 12
     rows = page.locator("#rows .hook-row")  # an ack may be newer than the last message

@@ -36,6 +36,7 @@ print(open_bin(Instance.objects.get()).key)
 """
 STATE = """
 SELECT pg_backend_pid(), current_setting('synchronous_commit'), current_setting('enable_seqscan'),
+    current_setting('enable_sort'), current_setting('statement_timeout'),
     (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors),
     (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())
 """
@@ -125,4 +126,4 @@ def assert_no_state_is_left(pooler: str) -> None:
         sessions = [held.enter_context(psycopg.connect(pooler)) for _ in range(POOL)]
         found = {row[0]: row[1:] for session in sessions if (row := session.execute(STATE).fetchone())}
     assert len(found) == POOL
-    assert set(found.values()) == {("on", "on", 0, 0, 0)}
+    assert set(found.values()) == {("on", "on", "on", "0", 0, 0, 0)}
