@@ -11,6 +11,7 @@ import json
 import secrets
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,8 @@ from chatapi.runtime.doctor.front import PATH, PROBED_HEADERS, PROOF_HEADER, dat
 from chatapi.runtime.doctor.tls import describe_certificate, trusting_context
 from chatapi.runtime.up import own_url
 
-TIMEOUT = 4  # seconds
+TIMEOUT = 4  # seconds, for each part of a response
+BODY_SECONDS = 4.0  # another server may send a stream that does not end
 EXPIRES_SOON_DAYS = 14  # certificates are renewed 30 days before they expire
 FORGED_ADDRESS = "203.0.113.77"  # of a documentation network (RFC 5737): no client has it
 PROXY_DOCS = "docs/running/proxy.md"
@@ -108,11 +110,22 @@ class Target:
                 return Response(
                     response.status,
                     {k.lower(): v for k, v in response.getheaders()},
-                    response.read(MAX_RESPONSE),
+                    read_body(response),
                     days,
                 )
             except (OSError, http.client.HTTPException) as fault:
                 raise Unreachable(str(fault) or type(fault).__name__) from None
+
+
+def read_body(response: http.client.HTTPResponse) -> bytes:
+    """Returns at most MAX_RESPONSE bytes, those of the first BODY_SECONDS. Raises OSError, HTTPException."""
+    body, until = b"", time.monotonic() + BODY_SECONDS
+    while len(body) < MAX_RESPONSE and time.monotonic() < until:
+        block = response.read1(MAX_RESPONSE - len(body))
+        if not block:
+            break
+        body += block
+    return body
 
 
 def host_header(target: Target) -> str:

@@ -30,7 +30,7 @@ class SiteReport:
 
 
 def write_report(results: Sequence[Result]) -> None:
-    """Raises OSError."""
+    """Only one process of a machine writes it at a time (start_watch.py). Raises OSError."""
     text = json.dumps(
         {
             "checked_at": timezone.now().isoformat(),
@@ -48,9 +48,10 @@ def write_report(results: Sequence[Result]) -> None:
         }
     )
     path = settings.DATA_DIR / NAME
-    new = path.with_suffix(f".{os.getpid()}")
-    new.write_text(text)
-    new.replace(path)
+    draft = path.with_suffix(".new")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
 
 
 def read_report() -> SiteReport | None:

@@ -6,8 +6,9 @@ import fcntl
 import http.server
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,12 +18,13 @@ import trustme
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from chatapi.runtime.doctor import site as site_checks
 from chatapi.runtime.doctor.checklist import BY_NAME
 from chatapi.runtime.doctor.findings import Level
 from chatapi.runtime.doctor.front import PATH, PROOF_HEADER, VALID_SECONDS, make_proof
 from chatapi.runtime.doctor.redaction import redact
 from chatapi.runtime.doctor.runs import carry_out
-from chatapi.runtime.doctor.site_report import read_report
+from chatapi.runtime.doctor.site_report import NAME, read_report
 from chatapi.runtime.doctor.start_watch import (
     FIRST_ATTEMPTS,
     LOCK,
@@ -138,7 +140,9 @@ def test_a_name_that_cannot_be_resolved(site: Site) -> None:
 
 
 @contextmanager
-def tls_server(context: ssl.SSLContext | None, status: int = 200, location: str = "") -> Iterator[int]:
+def tls_server(
+    context: ssl.SSLContext | None, status: int = 200, location: str = "", *, is_endless: bool = False
+) -> Iterator[int]:
     """A web server that is not the site."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -146,9 +150,16 @@ def tls_server(context: ssl.SSLContext | None, status: int = 200, location: str 
             self.send_response(status)
             if location:
                 self.send_header("Location", location)
-            self.send_header("Content-Length", "5")
-            self.end_headers()
-            self.wfile.write(b"hello")
+            if is_endless:
+                self.end_headers()
+                with suppress(ConnectionError):
+                    while True:
+                        self.wfile.write(b"x")
+                        time.sleep(0.01)
+            else:
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"hello")
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -201,6 +212,16 @@ def test_another_server(site: Site) -> None:
             "site-url", ERROR, "SITE_URL leads to another server: it responds with 200.", "Correct SITE_URL"
         )
         assert carry_out(BY_NAME["proxy-host"]).reason == "SITE_URL is answered by another server"
+
+
+def test_another_server_whose_response_does_not_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each check would keep a thread and a connection, every ten minutes."""
+    monkeypatch.setattr(site_checks, "BODY_SECONDS", 0.1)
+    with tls_server(None, is_endless=True) as port:
+        site.settings.SITE_URL = f"http://localhost:{port}"
+        found(
+            "site-url", ERROR, "SITE_URL leads to another server: it responds with 200.", "Correct SITE_URL"
+        )
 
 
 def test_a_proxy_that_asks_for_a_password(site: Site, tmp_path: Path) -> None:
@@ -407,6 +428,7 @@ def test_the_site_is_checked_until_nothing_is_wrong(
     assert [text for text in logged if "removes or changes headers" in text] == logged[:1]
     assert "Nothing is wrong any more between SITE_URL and this site." in logged[1]
     assert len(logged) == 2
+    assert (tmp_path / NAME).stat().st_mode & 0o077 == 0  # as all files in DATA_DIR
     report = read_report()
     assert report is not None
     assert {result.check.name for result in report.results} == {"site-url", *BEHIND_FRONT}
@@ -443,8 +465,6 @@ def test_the_front_does_not_exist_without_a_proof(client: Client, make: Callable
 
 
 def test_a_proof_is_valid_for_a_minute(client: Client) -> None:
-    import time
-
     for age, status in ((0, 200), (VALID_SECONDS - 5, 200), (VALID_SECONDS + 5, 404)):
         response = client.get(PATH, headers={PROOF_HEADER: make_proof(time.time() - age)})
         assert response.status_code == status
