@@ -103,7 +103,8 @@ def test_processes_with_the_same_file_of_counts_are_one_machine(
     fresh_data_dir: None, db: None, same_minute: None
 ) -> None:
     """Also if none of them has counted in minutes yet."""
-    hour, ids = 3600, []
+    hour = 3600
+    ids: list[str] = []
     for _ in range(2):
         shared_counts.machine_id.cache_clear()  # as in another process
         assert shared_counts.add("test", 1, 10, period=hour) == len(ids) + 1
