@@ -3,7 +3,9 @@
 A machine that loses its power or its network does not close its connections. By default, PostgreSQL keeps such a
 session, with its advisory locks and row locks, for two hours (the kernel's tcp_keepalive_time), and a process waits for
 a response for 15 minutes (tcp_retries2): no other machine takes the slots over, and a call may wait for a row lock as
-long. The kernel answers probes, so a busy or stopped process keeps its session. Unix sockets ignore all of this.
+long. The kernel answers probes, so a busy or stopped process keeps its session. It loses it if more than what fits into
+the sockets' buffers (3 MB, measured on loopback) is on its way to it, and it reads none for LOST_SECONDS:
+tcp_user_timeout counts that too. Unix sockets ignore all of this.
 """
 
 from __future__ import annotations
