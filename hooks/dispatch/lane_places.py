@@ -11,9 +11,8 @@ and what it did not find is looked up by its key.
 
 from __future__ import annotations
 
-Places = dict[
-    int, str
-]  # the endpoint's id → the place; 0.2 KB each. The claimer's thread writes, the recorder's reads
+# The endpoint's id → the place; 0.2 KB each. The claimer's thread writes, the recorder's reads.
+Places = dict[int, str]
 
 
 def is_at_sql(lane: str, places: str) -> str:

@@ -17,9 +17,8 @@ from chatapi.runtime.doctor.site import (
 )
 from chatapi.ui import sizes
 
-LONG_URL = (
-    60 * 1024
-)  # bytes; the web server accepts 64 KiB, and the wire contract has whole messages in a query
+# bytes; the web server accepts 64 KiB, and the wire contract has whole messages in a query
+LONG_URL = 60 * 1024
 
 
 def find_short_limit() -> Iterator[Finding]:

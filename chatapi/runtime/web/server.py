@@ -207,9 +207,8 @@ def run(listening: socket.socket, *, is_multiprocess: bool) -> None:
     server = WebServer(application, loop, is_multiprocess=is_multiprocess)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
-    from chatapi.runtime.doctor.start_watch import (
-        start_watch,
-    )  # needs the models that chatapi.wsgi has loaded
+    # it needs the models, which chatapi.wsgi has loaded
+    from chatapi.runtime.doctor.start_watch import start_watch
 
     start_watch()
     loop.run_until_complete(server.serve(listening))

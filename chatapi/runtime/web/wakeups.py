@@ -2,8 +2,7 @@
 
 A call may name a key (instances/limits/waiting_calls.py), the payload of a notification on CHANNEL. While such calls
 wait, a thread of this process listens with one database session, however many they are. A notification may be lost:
-then the call is served again after its pause, as
-all are behind a pooler.
+then the call is served again after its pause, as all are behind a pooler.
 """
 
 import asyncio
@@ -18,9 +17,8 @@ from django.conf import settings
 log = logging.getLogger(__name__)
 
 CHANNEL = "hooks"  # of hooks.outbox; the payload is the key of an endpoint
-IDLE_SECONDS = (
-    60.0  # so long after the last call with a key, its notifications are ignored; without keys, all are
-)
+# So long after the last call with a key, its notifications are ignored. Without keys, the thread ends.
+IDLE_SECONDS = 60.0
 POLL_SECONDS = 1.0  # between two looks for keys that are idle
 PAUSE_SECONDS = 5.0  # before the database is tried again
 
