@@ -345,11 +345,7 @@ class Listener:
         taken = time.monotonic()
         if portion["paused"] != self.is_paused:
             self.is_paused = portion["paused"]
-            say(
-                "Delivery to this endpoint is paused. Resume it on its page."
-                if self.is_paused
-                else "Resumed."
-            )
+            say("Delivery to this endpoint is paused. Its page says why." if self.is_paused else "Resumed.")
         if not portion["hooks"]:
             if taken - asked < 1:  # too many calls wait at the site
                 time.sleep(1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, zip_longest
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from hooks import metrics, tracing
 from hooks.actions.endpoint_list import add_endpoint
 from hooks.actions.endpoints import configure
 from hooks.audit import ActingUser, report_endpoint
-from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
+from hooks.dispatch.attempts import AttemptResult, attempt_result, claimed_hook
 from hooks.dispatch.claim import REQUEUE
 from hooks.dispatch.record import record_attempts
 from hooks.http import Response
@@ -105,7 +105,8 @@ def start(instance_id: int, *, url: str, name: str = "", acting_user: ActingUser
     """Begin a run for the instance's listening endpoint of this name, which is added if there is none.
 
     It replaces a running one. `url` is that of the local server, as logged; a new endpoint gets all events, in the
-    delivery mode of the instance's first endpoint. Seven queries for an endpoint that exists.
+    delivery mode of the instance's first endpoint. The endpoint counts as failing since a failure of this run at the
+    earliest: the time while no computer was connected does not lead to an automatic pause.
 
     Raises NotPossible if the instance has MAX_ENDPOINTS, and webhook_urls.InvalidUrl.
     """
@@ -125,13 +126,15 @@ def start(instance_id: int, *, url: str, name: str = "", acting_user: ActingUser
             is_listener=True,
             acting_user=acting_user,
         )
-    elif endpoint.url != wanted:
-        configure(endpoint, url=url)
-        report_endpoint("endpoint.changed", endpoint, acting_user=acting_user, changed=["url"])
     key = uuid.uuid4()
     Lane.objects.select_for_update().get(pk=endpoint.pk)
     Lane.objects.filter(pk=endpoint.pk).update(listener=key, listener_seen_at=timezone.now())
     put_back(endpoint.pk)
+    # Only now, as record_attempts() changes the endpoint after its hooks, for a late report of the run before.
+    if endpoint.url != wanted:
+        configure(endpoint, url=url)
+        report_endpoint("endpoint.changed", endpoint, acting_user=acting_user, changed=["url"])
+    Endpoint.objects.filter(pk=endpoint.pk, failing_since__isnull=False).update(failing_since=None)
     return Run(endpoint, key)
 
 
@@ -229,22 +232,7 @@ def limited(hooks: Iterable[Sized]) -> list[int]:
 
 
 def taken(hook: Hook, endpoint: Endpoint, at: datetime) -> TakenHook:
-    claimed = ClaimedHook(
-        id=hook.pk,
-        webhook_id=hook.webhook_id,
-        endpoint_id=endpoint.pk,
-        body=bytes(hook.body),
-        claim=hook.claim,
-        attempts_made=hook.attempts_made,
-        attempts_allowed=hook.attempts_allowed,
-        trigger=Trigger(hook.trigger),
-        simulated=hook.simulated,
-        url=endpoint.url,
-        secret=" ".join(endpoint.valid_secrets(at)),
-        parallel=False,
-        lease_ends=0.0,  # the program gets the length of the lease, and measures it
-        instance_id=endpoint.instance_id,
-    )
+    claimed = claimed_hook(hook, endpoint, url=endpoint.url, secret=" ".join(endpoint.valid_secrets(at)))
     headers = claimed.headers(at)
     content = [
         hook.pk, hook.claim, hook.attempts_made, hook.attempts_allowed, hook.trigger, at.isoformat(), endpoint.url,
@@ -322,20 +310,11 @@ def read_claim(endpoint_id: int, text: str) -> Claim:
 
 
 def result_of(hook: Hook, endpoint: Endpoint, claim: Claim, report: Report) -> AttemptResult:
-    claimed = ClaimedHook(
-        id=hook.pk,
-        webhook_id=hook.webhook_id,
-        endpoint_id=endpoint.pk,
-        body=bytes(hook.body),
+    claimed = replace(
+        claimed_hook(hook, endpoint, url=claim.url, secret=""),  # signed when the hook was taken
         claim=claim.number,
         attempts_made=claim.attempts_made,
         attempts_allowed=claim.attempts_allowed,
         trigger=claim.trigger,
-        simulated=hook.simulated,
-        url=claim.url,
-        secret="",  # the headers were signed when the hook was taken
-        parallel=False,
-        lease_ends=0.0,
-        instance_id=endpoint.instance_id,
     )
     return attempt_result(claimed, claim.at + report.delay, claim.headers, report.response)

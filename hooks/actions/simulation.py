@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from hooks import http, metrics, tracing
 from hooks.audit import ActingUser, report
-from hooks.dispatch.attempts import ClaimedHook, attempt_result
+from hooks.dispatch.attempts import attempt_result, claimed_hook
 from hooks.dispatch.record import record_attempts
 from hooks.models import Endpoint, Hook, Kind, State, Trigger, new_public_id
 from hooks.outbox import count_emitted
@@ -98,20 +98,11 @@ def simulate_again(hook: Hook) -> Hook | None:
 
 def send(hook: Hook, endpoint: Endpoint) -> Hook:
     """Make one attempt of a leased hook; returns the hook in its new state."""
-    claimed = ClaimedHook(
-        id=hook.pk,
-        webhook_id=hook.webhook_id,
-        endpoint_id=endpoint.pk,
-        body=bytes(hook.body),
-        claim=hook.claim,
-        attempts_made=hook.attempts_made,
-        attempts_allowed=hook.attempts_allowed,
-        trigger=Trigger.SIMULATION,
-        simulated=True,
+    claimed = claimed_hook(
+        hook,
+        endpoint,
         url=hook.to_url,
         secret=" ".join(endpoint.valid_secrets()),
-        parallel=False,
-        instance_id=endpoint.instance_id,
         lease_ends=time.monotonic() + SIMULATION_LEASE.total_seconds(),
     )
     at = datetime.now(UTC)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from hooks import database_clock, retries, signing, tracing
 from hooks.http import Response
-from hooks.models import Outcome, State, Trigger
+from hooks.models import Endpoint, Hook, Outcome, State, Trigger
 
 BY_CURSOR = 0  # the claim number of a first attempt that was claimed by its lane's cursor, not in its row
 
@@ -48,6 +48,28 @@ class ClaimedHook:
             allowed=self.attempts_allowed,
             simulated=self.simulated,
         ) | tracing.headers(self.webhook_id, at)
+
+
+def claimed_hook(
+    hook: Hook, endpoint: Endpoint, *, url: str, secret: str, lease_ends: float = 0.0
+) -> ClaimedHook:
+    """Returns a hook that was claimed in its row, for an attempt that no dispatcher makes."""
+    return ClaimedHook(
+        id=hook.pk,
+        webhook_id=hook.webhook_id,
+        endpoint_id=endpoint.pk,
+        body=bytes(hook.body),
+        claim=hook.claim,
+        attempts_made=hook.attempts_made,
+        attempts_allowed=hook.attempts_allowed,
+        trigger=Trigger(hook.trigger),
+        simulated=hook.simulated,
+        url=url,
+        secret=secret,
+        parallel=False,
+        lease_ends=lease_ends,
+        instance_id=endpoint.instance_id,
+    )
 
 
 @dataclass(slots=True)

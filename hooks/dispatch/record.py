@@ -52,14 +52,14 @@ SELECT EXISTS (SELECT 1 FROM hooks_attempt WHERE hook_id = %s AND number = %s AN
 OR NOT EXISTS (SELECT 1 FROM hooks_hook WHERE id = %s)
 """
 # The time of an endpoint's first failure after its last success; written only if it changes. Attempts during a
-# verification are excluded: they are sent to a bin.
+# verification are excluded: they are sent to a bin. Also those of removed endpoints, which may be reported later.
 # Rows are locked in the order of their keys, as by those that stop or delete all endpoints of an account.
 UPDATE_FAILING_SINCE = f"""
 WITH changed AS (
     SELECT e.id, u.since
     FROM hooks_endpoint e JOIN unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since) ON e.id = u.id
     WHERE e.id = ANY(%s) AND (e.failing_since IS NULL) <> (u.since IS NULL)
-    AND ({destination.is_overridden_sql()}) IS NOT TRUE
+    AND ({destination.is_overridden_sql()}) IS NOT TRUE AND e.removed_at IS NULL
     ORDER BY e.id FOR NO KEY UPDATE OF e
 )
 UPDATE hooks_endpoint e SET failing_since = changed.since FROM changed WHERE e.id = changed.id

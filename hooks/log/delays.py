@@ -1,8 +1,8 @@
 """Detects late deliveries and their reason, for the banner on the account's pages, /readyz and the watchdog.
 
-A first attempt is due at its event, a retry at its planned time. Hooks of endpoints that are paused or have no URL are
-never late. A hook of a strict lane that waits for an older hook's retry is late on its account's pages only: it is due
-for no dispatcher.
+A first attempt is due at its event, a retry at its planned time. Hooks of endpoints that are paused, have no URL, or
+are fetched by `chatapi listen`, are never late. A hook of a strict lane that waits for an older hook's retry is late on
+its account's pages only: it is due for no dispatcher.
 """
 
 from __future__ import annotations

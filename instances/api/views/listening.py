@@ -96,8 +96,11 @@ def get_own_instance(request: Request, number: str) -> Instance:
     return get_instance(Instance.objects.of_account(request.auth), number)
 
 
-def get_run(request: Request, number: str, listener_id: str) -> listening.Run:
-    """Returns the run with its endpoint, also one that was replaced. Raises NotFound."""
+def get_run(request: Request, number: str, listener_id: str, *, or_removed: bool = False) -> listening.Run:
+    """Returns the run with its endpoint, also one that was replaced. Raises NotFound.
+
+    With `or_removed`, the endpoint may have been removed while the run had hooks of it.
+    """
     instance = get_own_instance(request, number)
     endpoint_id, _, key = listener_id.partition("-")
     parsed = parse_digits(endpoint_id, max_digits=ENDPOINT_DIGITS)
@@ -107,8 +110,8 @@ def get_run(request: Request, number: str, listener_id: str) -> listening.Run:
         run_key = None
     endpoint = None
     if parsed is not None and run_key is not None:
-        listeners = Endpoint.objects.present().filter(instance=instance, is_listener=True)
-        endpoint = listeners.filter(pk=parsed).first()
+        endpoints = Endpoint.objects.all() if or_removed else Endpoint.objects.present()
+        endpoint = endpoints.filter(instance=instance, is_listener=True, pk=parsed).first()
     if endpoint is None or run_key is None:
         raise exceptions.NotFound(f"Instance {number} has no listener {listener_id[:80]}. Start one.")
     return listening.Run(endpoint, run_key)
@@ -219,7 +222,8 @@ class ReportView(APIView):
         summary="Report the local server's responses",
         description="Each is logged as an attempt of its hook, and decides like one whether the hook is delivered, "
         "retried or failed. Repeating a report changes nothing. A report of a run that was replaced is accepted and "
-        "logged; if the hook was taken again, it does not change its state.",
+        "logged; if the hook was taken again, it does not change its state. So is one for an endpoint that was removed "
+        "after the hook had been taken.",
         parameters=PARAMETERS,
         request=ReportsSerializer,
         responses={200: RecordedListSerializer, **schema.error_responses(400, 404)},
@@ -241,7 +245,7 @@ class ReportView(APIView):
         ],
     )
     def post(self, request: Request, id: str, listenerId: str) -> Response:
-        run = get_run(request, id, listenerId)
+        run = get_run(request, id, listenerId, or_removed=True)
         given = validated(ReportsSerializer(data=request.data))["results"]
         try:
             hooks = listening.record(run, [report_of(one) for one in given])

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks import outbox
+from hooks import outbox, worker_slots
 from hooks.actions import listening
+from hooks.actions.endpoint_list import remove_endpoint
 from hooks.actions.endpoints import change_endpoint, pause, resume
 from hooks.actions.hooks import cancel, resend, skip
 from hooks.actions.listening import InvalidClaim, Replaced, Report, Run, TakenHook
+from hooks.dispatch.claim import sweep
 from hooks.explain.sentences import explain_hook
 from hooks.explain.verdicts import verdict_of
 from hooks.http import Response
+from hooks.maintenance import auto_pause, removed_endpoints
+from hooks.maintenance.conservation import missing, totals
 from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, Side, State, Verdict
 from hooks.outbox import Event
 from hooks.signing import signature
@@ -241,6 +247,75 @@ def test_the_sentence_of_a_hook_that_waits(instance_id: int) -> None:
     emit(instance_id, 1)
     hook = Hook.objects.exclude(endpoint=instance_id).get()
     assert explain_hook(hook) == "Waiting until chatapi listen fetches it."
+
+
+def test_a_new_run_forgets_the_failures_of_the_ones_before(instance_id: int) -> None:
+    """The time while no computer was connected is no time of failures: it does not pause the endpoint."""
+    run = start(instance_id)
+    emit(instance_id, *range(auto_pause.MIN_FAILURES))
+    listening.record(run, [report(taken, 500) for taken in listening.take(run)])
+    yesterday = timezone.now() - auto_pause.PAUSE_AFTER - timedelta(hours=1)
+    Endpoint.objects.filter(pk=run.endpoint.pk).update(failing_since=yesterday)
+
+    run = start(instance_id)
+    emit(instance_id, 10)
+    listening.record(run, [report(taken, 500) for taken in listening.take(run)])
+
+    assert auto_pause.pause_failing() == []
+    since = Endpoint.objects.get(pk=run.endpoint.pk).failing_since
+    assert since is not None
+    assert since > yesterday + timedelta(hours=1)
+
+
+def test_what_was_taken_before_the_endpoint_was_removed_is_recorded(instance_id: int) -> None:
+    run = start(instance_id)
+    change_endpoint(run.endpoint, guaranteed=True, acting_user=None)
+    emit(instance_id, 1, 2, 3)
+    one, two, _three = listening.take(run)
+
+    remove_endpoint(run.endpoint, acting_user=None)
+    listening.record(run, [report(one)])
+    listening.record(run, [report(two, 500)])
+
+    assert waiting(run) == [State.DELIVERED, State.RETRYING, State.SENDING]
+    assert Endpoint.objects.get(pk=run.endpoint.pk).failing_since is None
+    Hook.objects.filter(endpoint=run.endpoint).update(lease_until=timezone.now() - timedelta(minutes=1))
+    sweep(raw_session())
+    removed_endpoints.clean()
+    assert waiting(run) == [State.DELIVERED, State.CANCELLED, State.CANCELLED]
+    assert not any(missing(row) for row in totals())
+
+
+def raw_session() -> Any:
+    connection.ensure_connection()
+    return connection.connection
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_late_report_and_a_start_with_another_url_do_not_wait_for_each_other() -> None:
+    """A start locks as recording does: the hooks before their endpoint."""
+    instance_id = InstanceFactory().pk
+    run = start(instance_id)
+    emit(instance_id, 1)
+    [taken] = listening.take(run)
+
+    def restart() -> None:
+        listening.start(instance_id, url="http://localhost:4000/", acting_user=None)
+        connection.close()
+
+    with worker_slots.connect() as recorder, recorder.transaction():
+        recorder.execute("SELECT FROM hooks_hook WHERE id = %s FOR UPDATE", [taken.hook.pk])
+        starting = threading.Thread(target=restart)
+        starting.start()
+        mine = [recorder.info.backend_pid]
+        blocked = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND %s = ANY(pg_blocking_pids(pid)))"
+        wait_until(lambda: recorder.execute(blocked, mine).fetchone() == (True,), "the start waits")
+        # does not wait for the start, which waits for this transaction
+        recorder.execute(
+            "SELECT FROM hooks_endpoint WHERE id = %s FOR NO KEY UPDATE NOWAIT", [run.endpoint.pk]
+        )
+    starting.join(60)
+    assert Endpoint.objects.get(pk=run.endpoint.pk).url == "http://localhost:4000/"
 
 
 @pytest.mark.django_db(transaction=True)
