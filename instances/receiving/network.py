@@ -108,7 +108,8 @@ class Transfer:
             return
         if code == pycurl.E_WRITE_ERROR:
             limit = self.max_bytes if self.file is None else MAX_BODY_BYTES
-            sentence = f"The messenger's response is longer than {limit // 1024**2} MiB."
+            size = f"{limit // 1024**2} MiB" if limit >= 1024**2 else f"{limit // 1024} KiB"
+            sentence = f"The messenger's response is longer than {size}."
             self.result.set_exception(ResponseTooLarge(sentence))
             return
         if code:

@@ -200,7 +200,7 @@ async def succeed(request: Request, network: Network) -> None:
 async def health(link: Link, network: Network) -> StatusReported | None:
     """Returns the status of the session. Raises LinkLost, ReceiveFailed."""
     request = api.request(link, "GET", "sessions", api.session_of(link))
-    response = await network.send(request, seconds=SECONDS)
+    response = await network.send(request, seconds=SECONDS, max_bytes=api.MAX_BYTES)
     match response.status:
         case 200:
             found = json_object(response)

@@ -12,7 +12,8 @@ from django.test import Client
 from instances.actions.received import record_events
 from instances.actions.settings import change_settings
 from instances.channels.links import link_of_instance
-from instances.channels.receiving import GroupLookup
+from instances.channels.receiving import GroupLookup, ResponseTooLarge
+from instances.channels.waha import api
 from instances.models import Chat, Instance
 from instances.received_events import ReceivedEvent
 from instances.receiving.network import LoopNetwork
@@ -164,6 +165,15 @@ def test_a_person_whose_number_whatsapp_does_not_tell_stays_hidden(
     assert write_and_look_up(messenger, instance, HIDDEN, "Eve") == [GroupLookup(GROUP, HIDDEN)]
     assert people(GROUP) == {ANN: True, BEN: False, OWN: False, HIDDEN: False}
     assert write_and_look_up(messenger, instance, ANN, "Ann") == [], "she writes by her number"
+
+
+def test_of_one_person_little_is_read(
+    messenger: WahaMessenger, instance: Instance, session: Session, group: Chat
+) -> None:
+    """A person's own server may respond with megabytes each time."""
+    session.lids = {HIDDEN: "1" * api.MAX_BYTES + "@c.us"}
+    with pytest.raises(ResponseTooLarge):
+        write_and_look_up(messenger, instance, HIDDEN, "Ben")
 
 
 def test_the_account_is_one_participant_if_the_group_hides_numbers(
