@@ -22,6 +22,7 @@ MAX_DEPTH = 3  # of fields in fields; deeper ones are in the example
 JSON = "application/json"
 # A choice in a description of drf-spectacular: "* `value` - label".
 CHOICE = re.compile(r"^\* `([^`]*)` - (.*)$", re.MULTILINE)
+PARAMETER = re.compile(r"{(\w+)}")
 FORMATS = {"date-time": "time, ISO 8601", "uri": "URL", "email": "e-mail address", "uuid": "UUID"}
 
 
@@ -80,13 +81,14 @@ def reference() -> Reference:
     """Returns all operations in their groups, and how they fail. Cached: the process reads the document once."""
     document = parse(DOCUMENT.read_bytes())
     schemas = Schemas(document["components"]["schemas"])
+    ids = collect_example_ids(document["paths"])
     groups: dict[str, list[Operation]] = {}
     failures: dict[str, Failure] = {}
     for path, by_verb in document["paths"].items():
         if path.startswith(PREFIX):
             for verb, described in by_verb.items():
                 operations = groups.setdefault(described["tags"][0], [])
-                operations.append(build_operation(verb.upper(), path, described, schemas))
+                operations.append(build_operation(verb.upper(), path, described, schemas, ids))
                 for status, response in described["responses"].items():
                     if status >= "400":
                         failures.setdefault(status, build_failure(status, response))
@@ -116,7 +118,7 @@ def add_curl(operation: Operation, number: int) -> OperationWithCurl:
             return str(number)
         return operation.example_ids.get(name, re.sub(r"(?<!^)([A-Z])", r"_\1", name).upper())
 
-    path = re.sub(r"{(\w+)}", value, operation.path)
+    path = PARAMETER.sub(value, operation.path)
     verb = "" if operation.verb == "GET" else operation.verb
     headers = {"Authorization": f"Bearer {NO_KEY}"}
     return OperationWithCurl(
@@ -124,7 +126,9 @@ def add_curl(operation: Operation, number: int) -> OperationWithCurl:
     )
 
 
-def build_operation(verb: str, path: str, described: dict[str, Any], schemas: "Schemas") -> Operation:
+def build_operation(
+    verb: str, path: str, described: dict[str, Any], schemas: "Schemas", ids: dict[str, str]
+) -> Operation:
     parameters = [
         build_field(each["name"], each["schema"], each.get("required", False), each.get("description", ""))
         for each in sorted(described.get("parameters", []), key=lambda each: place_in(path, each["name"]))
@@ -152,7 +156,11 @@ def build_operation(verb: str, path: str, described: dict[str, Any], schemas: "S
         reply_fields=list(schemas.fields(replied.get("schema", {}), without="writeOnly")),
         failures=sorted(status for status in responses if status >= "400"),
         body=first_example(content),
-        example_ids=ids_of(path, example),
+        example_ids={
+            match[1]: ids[before]
+            for match in PARAMETER.finditer(path)
+            if (before := f"{path[: match.end()]}/") in ids
+        },
         haystack=f"{verb} {path} {described['operationId']} {described['summary']} {text} {names}".lower(),
     )
 
@@ -166,12 +174,20 @@ def first_example(content: dict[str, Any]) -> Any:
     return next((example["value"] for example in content.get("examples", {}).values()), None)
 
 
-def ids_of(path: str, example: Any) -> dict[str, str]:
-    """Returns a value for the last parameter of the path, if the example's `id` is that."""
-    names = re.findall(r"{(\w+)}", path)
-    if names and isinstance(example, dict) and "id" in example:
-        return {names[-1]: str(example["id"])}
-    return {}
+def collect_example_ids(paths: dict[str, Any]) -> dict[str, str]:
+    """Returns a value for the last parameter of each path that ends with one, from the example of its GET.
+
+    That is the example's `id`, or its field with the parameter's name, such as the `key` of a bin.
+    """
+    found = {}
+    for path, by_verb in paths.items():
+        name = re.search(rf"{PARAMETER.pattern}/$", path)
+        if name and "get" in by_verb:
+            example = first_example(by_verb["get"]["responses"]["200"].get("content", {}).get(JSON, {}))
+            value = example.get("id", example.get(name[1])) if isinstance(example, dict) else None
+            if value is not None:
+                found[path] = str(value)
+    return found
 
 
 def build_failure(status: str, described: dict[str, Any]) -> Failure:

@@ -119,6 +119,22 @@ def test_the_calls_name_the_chosen_instance_and_no_key(alice: Client, instance: 
     assert instance.token not in page
 
 
+@pytest.mark.parametrize(
+    ("operation", "path"),
+    [
+        ("testEndpoint", "instances/12345/endpoints/1099511627776/test/"),
+        ("replayCapture", "bins/k7m2p9qx/captures/Zx8mB0dYxJb5i1oKZ4bq3H/replay/"),
+        ("shareBin", "bins/k7m2p9qx/shares/"),
+        ("revokeShare", "bins/k7m2p9qx/shares/SHARE_ID/"),
+    ],
+)
+def test_the_calls_contain_the_ids_of_the_examples(operation: str, path: str) -> None:
+    """Each id is that of the parameter: not the id of the hook or of the link in the example of the response."""
+    (group,) = rest.find_operations(operation)
+    (found,) = [each for each in group.operations if each.anchor == operation]
+    assert f"/api/v1/{path} " in rest.add_curl(found, 12345).curl
+
+
 def test_what_is_copied_is_a_call_that_works(
     live_server: LiveServer, tmp_path: Path, transactional_db: None
 ) -> None:
