@@ -61,6 +61,7 @@ def contract(request: HtmxRequest) -> HttpResponse:
             if contains_all(f"limit {limit.subject} {limit.maximum}".lower(), words)
         ],
     }
+    context["is_found"] = any(context[part] for part in ("groups", "families", "errors", "limits"))
     template = f"{CONTRACT}#found" if request.htmx else CONTRACT
     return render(request, template, context)
 
@@ -84,6 +85,7 @@ def rest(request: HtmxRequest) -> HttpResponse:
     instance = chosen_instance(request) if request.user.is_authenticated else None
     query = search_text(request)
     number = credentials_to_show(instance).number
+    groups = docs_rest.find_operations(query)
     context = {
         "docs_instance": instance,
         "query": query,
@@ -92,8 +94,9 @@ def rest(request: HtmxRequest) -> HttpResponse:
         "failures": docs_rest.reference().failures,
         "groups": [
             (group, [docs_rest.add_curl(operation, number) for operation in group.operations])
-            for group in docs_rest.find_operations(query)
+            for group in groups
         ],
+        "is_found": bool(groups),
     }
     return render(request, f"{REST}#found" if request.htmx else REST, context)
 
