@@ -81,6 +81,7 @@ class Wakeups:
 
         from hooks import worker_slots  # after Django is set up
 
+        forget_at = 0.0  # by time.monotonic(); a busy site has thousands of notifications a second
         while self.used:
             try:
                 with worker_slots.connect() as session:
@@ -91,7 +92,9 @@ class Wakeups:
                         }
                         if keys := found & self.used.keys():
                             self.loop.call_soon_threadsafe(self.wake, keys)
-                        self.loop.call_soon_threadsafe(self.forget_idle)
+                        if time.monotonic() >= forget_at:
+                            self.loop.call_soon_threadsafe(self.forget_idle)
+                            forget_at = time.monotonic() + POLL_SECONDS
             except (psycopg.Error, OSError) as error:
                 reason = str(error).strip().split("\n")[0]
                 log.warning("Waiting calls are served after their pauses only: %s", reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 import time
 from typing import Any
@@ -57,3 +58,35 @@ def test_a_notification_while_the_call_is_served_is_not_missed() -> None:
     with serving(view) as running:
         assert running.ask(GET).endswith(b"a hook")
         assert len(served) == 2
+
+
+def test_notifications_do_not_make_the_loop_look_for_idle_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notification of each hook would: it looks once in POLL_SECONDS."""
+    looks: list[float] = []
+    forget_idle = wakeups.Wakeups.forget_idle
+
+    def look(self: wakeups.Wakeups) -> None:
+        looks.append(time.monotonic())
+        forget_idle(self)
+
+    monkeypatch.setattr(wakeups.Wakeups, "forget_idle", look)
+    ready = threading.Event()
+
+    def view(_: dict[str, Any]) -> HttpResponse:
+        response = HttpResponse("a hook" if ready.is_set() else "none")
+        if not ready.is_set():
+            response.repeat = Repeat(LONG, 7, "4711")  # type: ignore[attr-defined]
+        return response
+
+    began = time.monotonic()
+    with serving(view) as running, running.connect() as client:
+        client.sendall(GET)
+        for number in range(1, 31):
+            while len(running.requests) < number:
+                notify_after_commit(wakeups.CHANNEL, "4711")
+                time.sleep(0.01)
+        assert len(looks) <= 2 + (time.monotonic() - began) / wakeups.POLL_SECONDS
+        ready.set()
+        while not select.select([client], [], [], 0.01)[0]:
+            notify_after_commit(wakeups.CHANNEL, "4711")
+        assert receive_all(client).endswith(b"a hook")
