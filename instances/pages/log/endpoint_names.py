@@ -55,18 +55,20 @@ class LogEndpoints:
         is_stopped = any(endpoint.pause_reason == PauseReason.STOPPED for endpoint, _ in found)
         return found[:1] if is_stopped else found
 
-    def name_rows(self, hooks: Iterable[Hook]) -> None:
-        """Sets what log/row.html shows of each hook's endpoint.
+    def name_rows(self, hooks: Iterable[Hook]) -> list[Hook]:
+        """Sets what log/row.html shows of each hook's endpoint. Returns the hooks.
 
         `where` is the endpoint's name, and the host of the last attempt if the name does not begin with it; empty for
         one endpoint.
         """
-        for hook in hooks:
+        shown = list(hooks)
+        for hook in shown:
             endpoint = self.by_id.get(hook.endpoint_id, self.instance.endpoint)
             name = self.names[endpoint.pk]
             names = [name] if name.startswith(hook.last_host) else [name, hook.last_host]
             hook.shown_endpoint = endpoint  # type: ignore[attr-defined]
             hook.where = " · ".join(names) if self.are_several else ""  # type: ignore[attr-defined]
+        return shown
 
 
 PAUSED_SHOWN = 3  # banners of paused endpoints above the log of all instances
@@ -87,18 +89,24 @@ class AllEndpoints:
         shown = found.select_related("instance").order_by("-paused_at")[:PAUSED_SHOWN]
         return [(endpoint, str(endpoint.instance)) for endpoint in shown]
 
-    def name_rows(self, hooks: Iterable[Hook]) -> None:
+    def name_rows(self, hooks: Iterable[Hook]) -> list[Hook]:
         """Sets what log/row.html shows of each hook's endpoint, and its instance with `may_change`. Two queries.
 
         `where` is the name of the endpoint if it is not the first of its instance, and the host of the last attempt.
+        Returns the hooks without those whose instance was deleted, or is not the user's any more, since they were read.
         """
-        shown = list(hooks)
-        endpoints = Endpoint.objects.in_bulk({hook.endpoint_id for hook in shown})
+        found = list(hooks)
+        endpoints = Endpoint.objects.in_bulk({hook.endpoint_id for hook in found})
         instances = self.visible.in_bulk({endpoint.instance_id for endpoint in endpoints.values()})
-        for hook in shown:
-            endpoint = endpoints[hook.endpoint_id]
+        shown = []
+        for hook in found:
+            endpoint = endpoints.get(hook.endpoint_id)
+            if endpoint is None or endpoint.instance_id not in instances:
+                continue
             name = "" if endpoint.is_first else str(endpoint)
             names = [hook.last_host] if name in ("", hook.last_host) else [name, hook.last_host]
             hook.shown_endpoint = endpoint  # type: ignore[attr-defined]
             hook.shown_instance = instances[endpoint.instance_id]  # type: ignore[attr-defined]
             hook.where = " · ".join(filter(None, names))  # type: ignore[attr-defined]
+            shown.append(hook)
+        return shown

@@ -58,8 +58,8 @@ def log_list(request: HttpRequest) -> HttpResponse:
     endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
     before = parse_digits(request.GET.get("before"))
     listed, as_of = replica.read(lambda: read_page(filters, endpoint_ids, before), scope.account_ids)
-    rows, counts = listed.rows, listed.counts
-    scope.endpoints.name_rows(rows)
+    counts = listed.counts
+    rows = scope.endpoints.name_rows(listed.rows)
     describe_rows(rows)
     chosen = scope.query
     context = {
@@ -75,7 +75,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "as_of": as_of,
         "newest": listed.newest,
         "before": before,
-        "older": filters.query(**chosen, before=str(rows[-1].pk)) if listed.has_older else "",
+        "older": filters.query(**chosen, before=str(listed.rows[-1].pk)) if listed.has_older else "",
         "first": filters.query(**chosen),
         "suffix": f"?{urlencode(chosen)}" if chosen else "",
         "total": total(counts),
@@ -150,7 +150,7 @@ def log_live(request: HttpRequest) -> HttpResponse:
         Hook.objects.of_endpoints(endpoint_ids), request.GET.getlist("watch")[:WATCHED_MAX]
     )
     if changed:
-        scope.endpoints.name_rows(changed)
+        changed = scope.endpoints.name_rows(changed)
         describe_rows(changed)
     if str(new_count) == request.GET.get("said", "0") and not changed:
         return HttpResponse(status=204)

@@ -19,6 +19,7 @@ from hooks.log.index_order import in_index_order, newest_keys, newest_sql
 from hooks.models import Hook, Kind, Outcome, Redelivery, RedeliveryPart, State
 from instances.models import Instance
 from instances.pages.log import filters as log_filters
+from instances.pages.log import list_views
 from instances.pages.log.filters import Filters
 from tests.factories import AccountFactory, InstanceFactory, create_hook, member_of
 from tests.hooks.dispatch.test_plans_by_statistics import check, fill
@@ -170,6 +171,19 @@ def test_a_viewer_reads_all_instances_and_resends_none_of_the_others(client, sho
     assert not Redelivery.objects.exists()
     client.post("/log/redeliver/chosen/", {"hook": [own.public_id.hex, hooks[0].public_id.hex]})
     assert Redelivery.objects.get().planned == 1
+
+
+def test_an_instance_that_is_lost_while_the_page_is_read_has_no_row(alice, shops, hooks, monkeypatch):
+    read_page = list_views.read_page
+    other = AccountFactory(email="other@example.org")
+
+    def read_then_lose(*given: Any) -> Any:
+        found = read_page(*given)
+        Instance.objects.filter(pk=shops[1].pk).update(owner=other)
+        return found
+
+    monkeypatch.setattr(list_views, "read_page", read_then_lose)
+    assert listed(alice) == [hooks[5], hooks[3], hooks[2], hooks[0]]
 
 
 def test_paused_endpoints_are_named_with_their_instance(alice, shops):
