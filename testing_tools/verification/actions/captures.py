@@ -348,7 +348,9 @@ def mark_read(capture: Capture) -> None:
     """Record when a user first opened the capture; later calls change nothing."""
     if capture.read_at is None:
         capture.read_at = timezone.now()
-        capture.save(update_fields=["read_at"])
+        Capture.objects.filter(pk=capture.pk).update(
+            read_at=capture.read_at
+        )  # it may be dropped; see write_note
 
 
 @transaction.atomic
@@ -358,7 +360,8 @@ def write_note(capture: Capture, *, text: str) -> None:
     It has no audit row and so no `acting_user`: a note is a bookmark of its reader and changes no behaviour.
     """
     capture.note = clean(text).strip()[:500]
-    capture.save(update_fields=["note"])
+    # Not save(), which fails if newer captures have dropped this one since it was read.
+    Capture.objects.filter(pk=capture.pk).update(note=capture.note)
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from hooks import signing
 from instances.limits import manual_request_limit, waiting_calls
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import BODY_LIMIT, Bin, Capture
 from tests.instances.api.conftest import ApiClient
 from tests.receiver import Receiver
@@ -148,6 +149,14 @@ def test_a_note_is_written(alice: ApiClient, bin: Bin) -> None:
     assert alice.patch(path(found), {"note": " slow one "})[1]["note"] == "slow one"
     assert alice.patch(path(found), {"note": "x" * 501})[0] == 400
     assert Capture.objects.get(pk=found.pk).note == "slow one"
+
+
+def test_a_capture_that_is_dropped_while_it_is_changed_is_no_error(bin: Bin) -> None:
+    found = capture(bin)
+    Capture.objects.all().delete()
+    capture_actions.write_note(found, text="late")
+    capture_actions.mark_read(found)
+    assert not Capture.objects.exists()
 
 
 def test_captures_are_deleted_and_restored(alice: ApiClient, bin: Bin) -> None:
