@@ -10,11 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import (
     BadRequest,
+    ObjectDoesNotExist,
     RequestDataTooBig,
     SuspiciousOperation,
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from psycopg.errors import ForeignKeyViolation
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -71,6 +73,12 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
         error = exceptions.ParseError(TOO_MANY_FIELDS)
     elif isinstance(error, SuspiciousOperation | BadRequest):
         error = exceptions.ParseError(f"The request is invalid: {error}")
+    elif isinstance(error, ObjectDoesNotExist) or isinstance(error.__cause__, ForeignKeyViolation):
+        # As chatapi/error_pages.py: a view responds 404 itself to an id that it does not find.
+        logger.warning("A row was deleted during the request (%s)", error)
+        error = exceptions.NotFound(
+            "The instance, or another object of this call, was deleted during the call."
+        )
     if isinstance(error, UnreadableSecret):
         logger.error("%s", error)
         return Response({"error": UNREADABLE}, status.HTTP_503_SERVICE_UNAVAILABLE)

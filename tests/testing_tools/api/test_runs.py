@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from instances.limits import manual_request_limit
 from instances.models import Instance
+from testing_tools.simulation import actions
 from testing_tools.simulation.models import SimulationRun
 from tests.instances.api.conftest import ApiClient
 from tests.receiver import Receiver
@@ -74,6 +75,18 @@ def test_a_run_of_another_account_does_not_exist(alice: ApiClient, bob: ApiClien
     )
     assert bob.post(f"{theirs}cancel/", None)[0] == 404
     assert alice.get(f"{path}run_x/")[0] == 404
+
+
+def test_a_run_that_is_deleted_while_a_hook_is_sent_is_404(
+    alice: ApiClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs are deleted with their instance, and when newer ones are planned."""
+    run = alice.post(path, {"kind": "status", "plan": "repeat", "url": REFUSED})[1]
+    monkeypatch.setattr(actions, "send_step", lambda *_, **__: SimulationRun.objects.all().delete())
+    assert alice.post(f"{path}{run['id']}/step/", None) == (
+        404,
+        {"error": "The instance, or another object of this call, was deleted during the call."},
+    )
 
 
 @pytest.mark.parametrize(
