@@ -176,11 +176,15 @@ def waiting() -> list[Waiting]:
 def count_failing_endpoints() -> int:
     """Returns the number of endpoints all of whose attempts have failed for FAILING_FOR to FAILING_WITHIN.
 
-    Up to MAX_FAILING, without paused ones. One query, by the index of failing endpoints.
+    Up to MAX_FAILING, without paused ones, and without those of `chatapi listen`: a computer that is switched off keeps
+    its last failure. One query, by the index of failing endpoints.
     """
     now = timezone.now()
     failing = Endpoint.objects.present().filter(
-        failing_since__gt=now - FAILING_WITHIN, failing_since__lte=now - FAILING_FOR, paused_at=None
+        failing_since__gt=now - FAILING_WITHIN,
+        failing_since__lte=now - FAILING_FOR,
+        paused_at=None,
+        is_listener=False,
     )
     return failing.order_by()[:MAX_FAILING].count()
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from chatapi.monitoring import upkeep
 from hooks import metrics, outbox
+from hooks.actions import listening
 from hooks.actions.endpoints import pause
 from hooks.actions.hooks import cancel, skip
 from hooks.maintenance import deleted_instances
@@ -102,6 +103,8 @@ def test_endpoints_that_fail_are_counted_from_ten_minutes_to_a_day(client: Clien
         since = timezone.now() - timedelta(minutes=minutes)
         Endpoint.objects.filter(pk=instance.endpoint.pk).update(failing_since=since)
     pause(paused.endpoint, acting_user=None)
+    away = listening.start(unused.pk, url="http://localhost/", acting_user=None).endpoint
+    Endpoint.objects.filter(pk=away.pk).update(failing_since=timezone.now() - timedelta(minutes=11))
     found = numbers(client)
     assert (found["chatapi_endpoints_failing"], found["chatapi_endpoints"]) == (1, 4)
 

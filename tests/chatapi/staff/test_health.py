@@ -12,6 +12,7 @@ from pytest_django.fixtures import Settings
 
 from chatapi.runtime.doctor.site_report import write_report
 from chatapi.runtime.doctor.start_watch import carry_out_site_checks
+from hooks.actions.endpoint_list import add_endpoint
 from hooks.models import Endpoint, Hook, Kind, Role, Runner
 from instances.actions.channel_links import lose_link, save_link
 from instances.actions.sending.accept import send_message
@@ -45,6 +46,15 @@ def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: In
     assert "running" in page and "no heartbeat" in page
     assert "https://example.com/hook" in page and "3\xa0hours" in page
     assert len(asked) == 55
+
+
+def test_a_failing_endpoint_leads_to_its_instance(staff: Client, instance: Instance) -> None:
+    endpoint = add_endpoint(instance.pk, url="http://b.example/", acting_user=None)
+    Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=timezone.now() - timedelta(hours=3))
+    page = staff.get("/admin/health/").content.decode()
+    assert "http://b.example/" in page
+    assert f'href="/admin/instances/instance/{instance.pk}/change/"' in page
+    assert str(endpoint.pk) not in page
 
 
 def test_it_shows_what_the_last_checks_through_site_url_found(
