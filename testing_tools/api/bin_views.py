@@ -35,7 +35,7 @@ from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
 from testing_tools.verification.models import Bin, BinQuerySet
-from testing_tools.verification.responses import ConfiguredResponse, InvalidResponse
+from testing_tools.verification.responses import InvalidResponse
 
 ONE_BIN = response_example("An instance's bin", parameters.BIN_WITH_COUNTS)
 
@@ -126,21 +126,15 @@ class BinViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Bin]):
     def partial_update(self, request: Request, key: str) -> Response:
         bin = get_bin(request, key)
         given = validate(BinChangeSerializer(data=request.data))
-        if configured := changed_response(bin, given):
-            bin_actions.set_response(bin, response=configured, acting_user=current_user(request))
+        if preset := given.get("preset"):
+            response = responses.PRESETS[preset].response
+            bin_actions.set_response(bin, response=response, acting_user=current_user(request))
+        elif fields := given.get("answer"):
+            try:
+                bin_actions.change_response(bin, fields=fields, acting_user=current_user(request))
+            except InvalidResponse as error:
+                raise exceptions.ValidationError({"answer": {error.field: str(error)}}) from None
         return Response(BinWithCountsSerializer(get_bin(request, key)).data)
-
-
-def changed_response(bin: Bin, given: dict[str, Any]) -> ConfiguredResponse | None:
-    """Returns the response with the given changes; None if there are none. Raises ValidationError."""
-    if preset := given.get("preset"):
-        return responses.PRESETS[preset].response
-    if not (fields := given.get("answer")):
-        return None
-    try:
-        return responses.checked(ConfiguredResponse.of(bin)._replace(**fields))
-    except InvalidResponse as error:
-        raise exceptions.ValidationError({"answer": {error.field: str(error)}}) from None
 
 
 class SharesView(APIView):

@@ -1,5 +1,7 @@
 """Writes to bins: create on first use, and configure the response."""
 
+from typing import Any
+
 from django.db import transaction
 
 from accounts import audit
@@ -41,3 +43,14 @@ def set_response(bin: Bin, *, response: ConfiguredResponse, acting_user: User | 
         acting_user=acting_user,
         answer=responses.describe_response(bin),
     )
+
+
+@transaction.atomic
+def change_response(bin: Bin, *, fields: dict[str, Any], acting_user: User | None) -> None:
+    """Set these fields of ConfiguredResponse; the others stay, also if another call changes them now.
+
+    Raises:
+        InvalidResponse: with the invalid field; nothing is changed.
+    """
+    present = ConfiguredResponse.of(Bin.objects.select_for_update().get(pk=bin.pk))
+    set_response(bin, response=responses.checked(present._replace(**fields)), acting_user=acting_user)

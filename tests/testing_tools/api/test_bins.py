@@ -7,6 +7,8 @@ from django.test import Client
 
 from accounts.audit import AuditAction, AuditEntry
 from instances.actions.lifecycle import create_instance
+from testing_tools.api import bin_views
+from testing_tools.api.lookup import validate
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.bins import open_bin
 from testing_tools.verification.models import Bin
@@ -85,6 +87,18 @@ def test_the_response_is_configured_field_by_field_and_sent(alice: ApiClient, bi
     assert (found["lastNumber"], found["captures"], found["answer"]["failsLeft"]) == (2, 2, 0)
     entry = AuditEntry.objects.filter(action=AuditAction.BIN_RESPONSE_CHANGED).latest("pk")
     assert entry.detail["answer"] == "500 1 more time, then 202, immediately"
+
+
+def test_a_field_that_another_call_changes_meanwhile_keeps_its_value(
+    alice: ApiClient, bin: Bin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validate_late(serializer: Any) -> dict[str, Any]:
+        Bin.objects.filter(pk=bin.pk).update(answer_status=202)
+        return validate(serializer)
+
+    monkeypatch.setattr(bin_views, "validate", validate_late)
+    answer = alice.patch(f"bins/{bin.key}/", {"answer": {"delay": 2}})[1]["answer"]
+    assert (answer["status"], answer["delay"]) == (202, 2.0)
 
 
 def test_a_preset_replaces_the_whole_response(alice: ApiClient, bin: Bin) -> None:
