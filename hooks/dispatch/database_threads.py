@@ -9,7 +9,7 @@ from collections import deque
 import psycopg
 
 from hooks import metrics, tracing, worker_slots
-from hooks.dispatch import claim, journal, log_lines
+from hooks.dispatch import claim, due_lanes, journal, log_lines
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.lane_places import Places
@@ -174,9 +174,9 @@ class Claimer(DatabaseThread):
         began = time.monotonic()
         if self.retries_found_at is not None:  # a sweep finds those that were due before
             within = began - self.retries_found_at + OVERLAP
-            self.due_lanes.extend(claim.lanes_of_due_retries(self.worker_slot.session, within))
+            self.due_lanes.extend(due_lanes.lanes_of_due_retries(self.worker_slot.session, within))
         self.retries_found_at = began
-        seconds = claim.seconds_to_next_retry(self.worker_slot.session)
+        seconds = due_lanes.seconds_to_next_retry(self.worker_slot.session)
         self.next_retry = None if seconds is None else max(time.monotonic() + seconds, began + RETRY_PAUSE)
 
 
@@ -195,4 +195,4 @@ class Sweeper(SweepingThread):
             claim.sweep(
                 self.session, lambda: self.counts.count(journal.record_left(self.session, self.owner))
             )
-        self.due_lanes.extend(claim.due_lanes(self.session, self.lanes_with_late_retries.append))
+        self.due_lanes.extend(due_lanes.due_lanes(self.session, self.lanes_with_late_retries.append))

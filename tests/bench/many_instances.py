@@ -113,7 +113,7 @@ def best(found: list[Figures]) -> Figures:
 def periodic_work() -> dict[str, tuple[str, Callable[[], object]]]:
     """Returns how often each of these runs, whatever happens, and the call."""
     from hooks import metrics, tasks, worker_slots
-    from hooks.dispatch import claim
+    from hooks.dispatch import claim, due_lanes
     from hooks.maintenance import conservation, deleted_instances, removed_endpoints
     from instances import tasks as instance_tasks
     from instances.sending import channel_work, outgoing
@@ -121,8 +121,8 @@ def periodic_work() -> dict[str, tuple[str, Callable[[], object]]]:
     session = worker_slots.connect()
     return {
         "dispatcher: sweep": ("second", lambda: claim.sweep(session)),
-        "dispatcher: due lanes": ("second", lambda: claim.due_lanes(session)),
-        "dispatcher: next retry": ("second", lambda: claim.seconds_to_next_retry(session)),
+        "dispatcher: due lanes": ("second", lambda: due_lanes.due_lanes(session)),
+        "dispatcher: next retry": ("second", lambda: due_lanes.seconds_to_next_retry(session)),
         "sender: due queues": ("second", outgoing.send_due),
         "sender: channels": ("second", channel_work.run_channel_work),
         "sender: next work of channels": ("second", channel_work.next_channel_work),

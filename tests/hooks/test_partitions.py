@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from hooks import outbox
 from hooks.actions.hooks import resend
-from hooks.dispatch import claim
+from hooks.dispatch import due_lanes
 from hooks.log import delays
 from hooks.maintenance import conservation, new_days, old_partitions, retention
 from hooks.models import Attempt, DroppedPartition, Endpoint, Hook, Kind, Outcome, State, Tally
@@ -240,7 +240,7 @@ def test_only_partitions_with_waiting_hooks_are_looked_at(endpoint: Endpoint) ->
         assert lowest > highest  # no id
         old_hooks(endpoint, 1, second, State.RETRYING)
         assert bounds_of(session.execute) == (second.start, second.end - 1)
-        assert claim.due_lanes(session) == [endpoint.pk]
+        assert due_lanes.due_lanes(session) == [endpoint.pk]
         old_hooks(endpoint, 1, third, State.QUEUED)
         assert bounds_of(session.execute) == (second.start, third.end - 1)
         with CaptureQueriesContext(connection) as captured:

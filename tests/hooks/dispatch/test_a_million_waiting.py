@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from hooks import metrics, worker_slots
-from hooks.dispatch import claim, record
+from hooks.dispatch import claim, due_lanes, record
 from hooks.dispatch.attempts import attempt_result
 from hooks.http import Response
 from hooks.log import delays
@@ -73,8 +73,8 @@ def measure(lanes: list[int]) -> Buffers:
         results = [attempt_result(hook, now, {}, Response(Outcome.OK, status=200)) for hook in firsts[:5]]
         session.execute(record.UPDATE_HOOKS, record.parameters(results, 1, {}))
         claim.hand_back(session, 1, [hook for hook in hooks if hook not in firsts[:5]])
-    assert sorted(claim.due_lanes(session)) == sorted(lanes)
-    claim.seconds_to_next_retry(session)
+    assert sorted(due_lanes.due_lanes(session)) == sorted(lanes)
+    due_lanes.seconds_to_next_retry(session)
     assert sorted(claim.sweep(session)) == sorted(lanes)  # no session holds the advisory lock of dispatcher 1
     claim.release_lanes(session, 1)
     return dict(session.buffers) | of_monitoring(lanes)
@@ -120,7 +120,7 @@ def in_transaction(call: Callable[[], Buffers]) -> Buffers:
 
 def test_each_statement_reads_what_it_read_before(figures: tuple[list[int], Buffers, Buffers]) -> None:
     _, before, after = figures
-    assert {claim.LOCK_LANES, claim.CLAIM_HOOKS, claim.DUE_LANES, claim.ORPHANED_LANES} <= after.keys()
+    assert {claim.LOCK_LANES, claim.CLAIM_HOOKS, due_lanes.DUE_LANES, claim.ORPHANED_LANES} <= after.keys()
     assert after.keys() == before.keys()
     # Indexes are a level or two higher. All waiting hooks are in more than 5 000 pages.
     too_many = {sql: (before[sql], after[sql]) for sql in after if after[sql] > before[sql] + 500}

@@ -8,7 +8,7 @@ from django.utils import timezone
 from chatapi.encryption.fields import Ciphertext
 from hooks.actions.endpoints import configure, end_override, override_url, rotate_secret
 from hooks.actions.hooks import try_now
-from hooks.dispatch import claim
+from hooks.dispatch import claim, due_lanes
 from hooks.dispatch.attempts import BY_CURSOR
 from hooks.models import Endpoint, Hook, Lane, State, Trigger
 from tests.factories import InstanceFactory
@@ -96,12 +96,12 @@ def test_a_retry_is_not_claimed_before_it_is_due(me: Dispatcher, lane: Endpoint)
     [hook] = emit(lane)
     retrying(hook, seconds_ago=-60)
     assert me.claim(lane) == []
-    assert claim.due_lanes(me.session) == []
-    wait = claim.seconds_to_next_retry(me.session)
+    assert due_lanes.due_lanes(me.session) == []
+    wait = due_lanes.seconds_to_next_retry(me.session)
     assert wait is not None
     assert 0 < wait <= 60
     try_now(hook, acting_user=None)
-    assert claim.due_lanes(me.session) == [lane.pk]
+    assert due_lanes.due_lanes(me.session) == [lane.pk]
     [claimed] = me.claim(lane)
     assert (claimed.attempts_made, claimed.trigger, claimed.attempts_allowed) == (1, Trigger.RETRY, 20)
 
@@ -151,8 +151,8 @@ def test_due_lanes_have_first_attempts_or_due_retries(me: Dispatcher, lane: Endp
     emit(lane, 5)
     retrying(emit(due)[0])
     retrying(emit(later)[0], seconds_ago=-60)
-    assert sorted(claim.due_lanes(me.session)) == [lane.pk, due.pk]
-    assert idle.pk not in claim.due_lanes(me.session)
+    assert sorted(due_lanes.due_lanes(me.session)) == [lane.pk, due.pk]
+    assert idle.pk not in due_lanes.due_lanes(me.session)
 
 
 def test_the_url_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: Endpoint) -> None:
@@ -179,10 +179,10 @@ def test_a_hook_whose_url_was_removed_waits_until_there_is_one(
     before = Hook.objects.filter(pk=hook.pk).values().get()
     configure(lane, url="")
     assert me.claim(lane) == []
-    assert claim.due_lanes(me.session) == []
+    assert due_lanes.due_lanes(me.session) == []
     assert Hook.objects.filter(pk=hook.pk).values().get() == before
     configure(lane, url="http://new.example/")
-    assert claim.due_lanes(me.session) == [lane.pk]
+    assert due_lanes.due_lanes(me.session) == [lane.pk]
     assert [(found.id, found.url) for found in me.claim(lane)] == [(hook.pk, "http://new.example/")]
 
 
@@ -194,9 +194,9 @@ def test_a_hook_of_a_verification_waits_after_it_if_the_instance_has_no_url(
         lane, url="http://bin.example/", until=timezone.now() + timedelta(minutes=1), acting_user=None
     )
     retrying(emit(lane)[0])
-    assert claim.due_lanes(me.session) == [lane.pk]
+    assert due_lanes.due_lanes(me.session) == [lane.pk]
     override_url(lane, url="http://bin.example/", until=timezone.now(), acting_user=None)
-    assert claim.due_lanes(me.session) == []
+    assert due_lanes.due_lanes(me.session) == []
     assert me.claim(lane) == []
     override_url(
         lane, url="http://bin.example/", until=timezone.now() + timedelta(minutes=1), acting_user=None
@@ -211,12 +211,12 @@ def test_a_hook_with_a_url_of_its_own_is_sent_while_the_others_wait(me: Dispatch
     retrying(made[1])
     retrying(made[3])
     configure(lane, url="")
-    assert claim.due_lanes(me.session) == [lane.pk]
+    assert due_lanes.due_lanes(me.session) == [lane.pk]
     assert [(hook.id, hook.url) for hook in me.claim(lane)] == [
         (made[2].pk, "http://simulation.example/"),
         (made[3].pk, "http://simulation.example/"),
     ]
-    assert claim.due_lanes(me.session) == []
+    assert due_lanes.due_lanes(me.session) == []
     assert [stored(hook).state for hook in made[:2]] == [State.QUEUED, State.RETRYING]
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from hooks import metrics
 from hooks.actions.endpoints import configure
 from hooks.actions.hooks import NotPossible, resend, skip
-from hooks.dispatch import claim
+from hooks.dispatch import claim, due_lanes
 from hooks.dispatch.attempts import BY_CURSOR
 from hooks.dispatch.record import record_attempts
 from hooks.log.counts import counts_by_state
@@ -84,7 +84,7 @@ def test_a_hook_that_is_requeued_behind_the_cursor_is_not_forgotten(me: Dispatch
     configure(lane, url="http://new.example/")
     me.claim(lane)  # the second; the cursor is at it
     claim.hand_back(me.session, ME, [own_url])
-    assert claim.due_lanes(me.session) == [lane.pk]
+    assert due_lanes.due_lanes(me.session) == [lane.pk]
     assert [hook.id for hook in me.claim(lane)] == [first.pk]
 
 

@@ -16,7 +16,7 @@ import pytest
 from django.utils import timezone
 
 from hooks import worker_slots
-from hooks.dispatch import claim, loop, record
+from hooks.dispatch import claim, due_lanes, loop, record
 from hooks.dispatch.database_threads import Sweeper
 from hooks.dispatch.retry_windows import ALL, OVERLAP, WHOLE_EVERY, RetryWindows
 from hooks.dispatch.wakeup_pipe import WakeupPipe
@@ -132,7 +132,7 @@ def pages_of_a_delivery(me: Dispatcher, lane: Endpoint, knows_places: bool) -> d
     ):  # an update whose page is full reads all versions, to find that the key is still unique
         session: Any = Counting(me)
         emit(lane)
-        assert claim.due_lanes(session) == [lane.pk]
+        assert due_lanes.due_lanes(session) == [lane.pk]
         [hook] = claim.claim_hooks(session, me.me, {lane.pk: 5}, places=me.places).hooks
         parameters = record.parameters([result(hook)], me.me, me.places if knows_places else {})
         session.execute(record.UPDATE_HOOKS, parameters)
@@ -167,7 +167,7 @@ def test_the_former_versions_of_a_lane_are_not_read(
     by_key.execute("SELECT FROM hooks_lane WHERE endpoint_id = %s", [lane.pk])
     assert min(by_key.pages.values()) > VERSIONS / 150
     many = pages_of_a_delivery(me, lane, knows_places)
-    statements = claim.LOCK_LANES_AT_PLACES, claim.CLAIM_HOOKS, record.UPDATE_HOOKS, claim.DUE_LANES
+    statements = claim.LOCK_LANES_AT_PLACES, claim.CLAIM_HOOKS, record.UPDATE_HOOKS, due_lanes.DUE_LANES
     assert set(statements) <= many.keys()
     too_many = {sql: (few[sql], many[sql]) for sql in many if many[sql] > few.get(sql, 0) + 6}
     assert too_many == {}
@@ -333,7 +333,7 @@ def test_a_sweep_finds_the_lanes_with_retries_that_claims_have_missed(me: Dispat
     retrying(emit(other)[0], seconds_ago=0)
     emit(InstanceFactory(url="http://c.example/").endpoint)
     late: list[int] = []
-    assert len(claim.due_lanes(me.session, late.append)) == 3
+    assert len(due_lanes.due_lanes(me.session, late.append)) == 3
     assert late == [lane.pk]
 
 

@@ -16,7 +16,7 @@ from pytest_django import DjangoDbBlocker
 from accounts.actions.keys import issue_key
 from accounts.models import User
 from hooks import metrics
-from hooks.dispatch import claim, record, strict_order
+from hooks.dispatch import claim, due_lanes, record, strict_order
 from hooks.dispatch.attempts import attempt_result
 from hooks.dispatch.lane_places import Places
 from hooks.http import Response
@@ -110,18 +110,18 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     assert sum(not hook.is_retry for hook in found) == 5 * len(wanted)  # and the due retries beside them
     claim.claim_hooks(session, 1, wanted, places=places)
     claim.hand_back(session, 1, found)
-    claim.due_lanes(session)
-    claim.lanes_of_due_retries(session, 60.0)
-    claim.seconds_to_next_retry(session)
+    due_lanes.due_lanes(session)
+    due_lanes.lanes_of_due_retries(session, 60.0)
+    due_lanes.seconds_to_next_retry(session)
     claim.sweep(session)  # no session holds the advisory lock of dispatcher 1: its lanes are orphaned
     claim.release_lanes(session, 1)
     assert {
         claim.LOCK_LANES,
         claim.LOCK_LANES_AT_PLACES,
         claim.CLAIM_HOOKS,
-        claim.DUE_LANES,
-        claim.LANES_OF_DUE_RETRIES,
-        claim.SECONDS_TO_NEXT_RETRY,
+        due_lanes.DUE_LANES,
+        due_lanes.LANES_OF_DUE_RETRIES,
+        due_lanes.SECONDS_TO_NEXT_RETRY,
         claim.ORPHANED_LANES,
         claim.REQUEUE_HOOKS_OF_LANES,
     } <= set(session.explained)
@@ -132,7 +132,7 @@ def test_the_claims_of_strict_lanes(filled: million.Million) -> None:
     lanes = [filled.busy, *filled.hers[:50]]
     Endpoint.objects.filter(pk__in=lanes).update(strict=True, parallel=False)
     claim.claim_hooks(session, 1, dict.fromkeys(lanes, 5))
-    claim.due_lanes(session)
+    due_lanes.due_lanes(session)
     assert strict_order.TURNS in session.explained
 
 

@@ -18,7 +18,7 @@ from pytest_django import DjangoDbBlocker
 
 from hooks import worker_slots
 from hooks.actions import redelivery, stopping
-from hooks.dispatch import claim, record
+from hooks.dispatch import claim, due_lanes, record
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
 from hooks.dispatch.lane_places import Places
 from hooks.dispatch.retry_windows import RetryWindows
@@ -215,8 +215,8 @@ def test_claims(lanes: list[int]) -> None:
 def test_claims_that_are_handed_back_or_swept(lanes: list[int]) -> None:
     session: Any = Checking()
     claim.hand_back(session, 1, claimed(session, lanes))
-    assert sorted(claim.due_lanes(session)) == sorted(lanes)
-    claim.seconds_to_next_retry(session)
+    assert sorted(due_lanes.due_lanes(session)) == sorted(lanes)
+    due_lanes.seconds_to_next_retry(session)
     assert len(claimed(session, lanes)) == CLAIMED
     assert sorted(claim.sweep(session)) == sorted(lanes)  # no session holds the advisory lock of dispatcher 1
     claim.release_lanes(session, 1)
@@ -235,7 +235,7 @@ def test_claims_of_strict_lanes(lanes: list[int]) -> None:
     assert [hook.attempts_made for hook in retries] == [1] * LANES
     claim.hand_back(session, 1, retries)
     Hook.objects.filter(state=State.RETRYING).update(next_attempt_at=timezone.now() + timedelta(hours=1))
-    assert claim.due_lanes(session) == []
+    assert due_lanes.due_lanes(session) == []
     assert claimed(session, lanes) == []
 
 
@@ -245,8 +245,8 @@ def test_retries_planned_for_later_are_not_read(lanes: list[int]) -> None:
     Hook.objects.filter(state=State.QUEUED).delete()
     session: Any = Checking()
     assert claimed(session, lanes) == []
-    assert claim.due_lanes(session) == []
-    seconds = claim.seconds_to_next_retry(session)
+    assert due_lanes.due_lanes(session) == []
+    seconds = due_lanes.seconds_to_next_retry(session)
     assert seconds is not None
     assert (due - timezone.now()).total_seconds() <= seconds <= 3600
 
@@ -256,8 +256,8 @@ def test_only_retries_that_became_due_a_moment_ago_are_read(lanes: list[int]) ->
     Hook.objects.filter(state=State.RETRYING).update(next_attempt_at=old)
     fill(lanes, retrying=100)
     session: Any = Checking()
-    assert sorted(claim.lanes_of_due_retries(session, 6.0)) == sorted(lanes)
-    plan = plan_of(claim.LANES_OF_DUE_RETRIES, [6.0])
+    assert sorted(due_lanes.lanes_of_due_retries(session, 6.0)) == sorted(lanes)
+    plan = plan_of(due_lanes.LANES_OF_DUE_RETRIES, [6.0])
     assert "hooks_hook_due" in plan or "next_attempt_at_idx" in plan, plan
     windows = RetryWindows()
     for lane in lanes:

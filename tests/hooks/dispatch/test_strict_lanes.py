@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from hooks.actions.endpoints import configure
 from hooks.actions.hooks import cancel, resend
-from hooks.dispatch import claim
+from hooks.dispatch import claim, due_lanes
 from hooks.dispatch.record import record_attempts
 from hooks.models import Endpoint, Hook, State, Trigger
 from tests.factories import InstanceFactory
@@ -40,11 +40,11 @@ def test_no_hook_of_a_strict_lane_overtakes_one_that_waits_for_its_retry(
     record_attempts(me.session, [result(first), result(second, 500)], owner=ME)
     claim.hand_back(me.session, ME, [third])  # as the dispatcher does after a failure
     assert me.claim(strict) == []
-    assert claim.due_lanes(me.session) == []
+    assert due_lanes.due_lanes(me.session) == []
     claim.release_lanes(me.session, ME)
     assert other.claim(strict) == []
     retrying(made[1])
-    assert claim.due_lanes(me.session) == [strict.pk]
+    assert due_lanes.due_lanes(me.session) == [strict.pk]
     claim.release_lanes(other.session, OTHER)
     again = me.claim(strict)
     assert [hook.id for hook in again] == [made[1].pk]  # alone: if it fails again, the others still wait

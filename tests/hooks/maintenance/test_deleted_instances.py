@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
 from hooks import outbox
-from hooks.dispatch import claim
+from hooks.dispatch import claim, due_lanes
 from hooks.maintenance import deleted_instances
 from hooks.maintenance.conservation import missing, totals
 from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, Tally
@@ -55,7 +55,7 @@ def test_hooks_of_a_deleted_instance_are_not_sent(endpoint: Endpoint) -> None:
     emit(other, 1)
     delete_instance(endpoint.instance, acting_user=None)
     connection.ensure_connection()
-    assert claim.due_lanes(connection.connection) == [other.pk]
+    assert due_lanes.due_lanes(connection.connection) == [other.pk]
     assert claim.claim_hooks(connection.connection, 1, {key: 5}).hooks == []
 
 

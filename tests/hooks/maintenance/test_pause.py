@@ -12,7 +12,7 @@ from django.utils import timezone
 from hooks import outbox, worker_slots
 from hooks.actions.endpoints import configure, override_url, pause, pause_failing, resume
 from hooks.actions.hooks import NotPossible, try_now
-from hooks.dispatch import catch_up, claim
+from hooks.dispatch import catch_up, claim, due_lanes
 from hooks.dispatch.attempts import attempt_result
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import record_attempts
@@ -185,12 +185,12 @@ def test_a_paused_lane_is_neither_due_nor_claimed_and_hides_no_other_lane(
             state=State.RETRYING, next_attempt_at=timezone.now() - timedelta(hours=1)
         )
     pause(paused, acting_user=None)
-    assert claim.due_lanes(session) == [other.pk]
+    assert due_lanes.due_lanes(session) == [other.pk]
     assert {
         hook.endpoint_id for hook in claim.claim_hooks(session, ME, {paused.pk: 9, other.pk: 9}).hooks
     } == {other.pk}
     resume(paused, acting_user=None)
-    assert claim.due_lanes(session) == [paused.pk]
+    assert due_lanes.due_lanes(session) == [paused.pk]
 
 
 # -- the catch-up
