@@ -220,7 +220,9 @@ class Request:
             self.times["tlsMs"] = self.milliseconds()
         self.phase = "waiting"
         assert self.sock is not None
-        self.sock.sendall(self.request())
+        # a server may respond, and close the connection, before it has read the whole request
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+            self.sock.sendall(self.request())
         self.read()
 
     def connect(self, found: list[Any]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +120,20 @@ def test_the_address_of_a_link_is_reported_without_its_zone(monkeypatch: pytest.
     request = Request(LocalServer("http://laptop.local:3000/"), HOOK, LIMITS)
     request.connect([(10, 1, 6, "", ("fe80::1%eth0", 3000, 0, 2))])
     assert request.report["address"] == "[fe80::1]:3000"
+
+
+def test_a_response_before_the_whole_request_was_read_is_reported() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 401 No\r\nContent-Length: 3\r\n\r\nkey")
+
+        with ThreadPoolExecutor() as pool:
+            pool.submit(refuse)
+            hook = HOOK | {"body": "x" * 16_000_000}  # more than the buffers of both sockets keep
+            report = LocalServer(f"http://127.0.0.1:{server.getsockname()[1]}/").send(hook, LIMITS)
+    assert (report["status"], report["body"]) == (401, base64.b64encode(b"key").decode())
+    assert "error" not in report

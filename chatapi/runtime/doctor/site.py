@@ -6,6 +6,7 @@ response says what arrived.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import secrets
@@ -104,7 +105,9 @@ class Target:
             ]
             lines += [f"{name}: {value}" for name, value in headers.items()]
             try:
-                connected.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+                # a proxy that refuses the request may respond, and close the connection, before it has read all of it
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
+                    connected.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
                 response = http.client.HTTPResponse(connected, method=method)
                 response.begin()
                 return Response(

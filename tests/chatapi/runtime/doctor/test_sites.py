@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import http.server
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +26,7 @@ from chatapi.runtime.doctor.findings import Level
 from chatapi.runtime.doctor.front import PATH, PROOF_HEADER, VALID_SECONDS, make_proof
 from chatapi.runtime.doctor.redaction import redact
 from chatapi.runtime.doctor.runs import carry_out
+from chatapi.runtime.doctor.site import ask_front
 from chatapi.runtime.doctor.site_report import NAME, read_report
 from chatapi.runtime.doctor.start_watch import (
     FIRST_ATTEMPTS,
@@ -317,6 +320,22 @@ def test_a_proxy_with_short_urls_and_without_some_headers(site: Site, tmp_path: 
             ": Authorization, X-Hub-Signature-256.",
             "Let the proxy pass on all",
         )
+
+
+def test_a_proxy_that_responds_before_it_has_read_a_long_url(site: Site) -> None:
+    """It closes the connection while the URL is still being sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    site.authority.issue_cert("localhost").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as proxy, ThreadPoolExecutor() as pool:
+
+        def refuse() -> None:
+            with context.wrap_socket(proxy.accept()[0], server_side=True) as connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 414 Long\r\nContent-Length: 0\r\n\r\n")
+
+        pool.submit(refuse)
+        response = ask_front(f"https://localhost:{proxy.getsockname()[1]}", padding=8_000_000)
+    assert response.status == 414
 
 
 CADDY, HAPROXY = "transport http {", "option http-buffer-request"
