@@ -128,8 +128,8 @@ def instance_tables() -> list[Table]:
         ),
         table(
             "waiting_messages", OutgoingMessage, "instance", "queue_number", "message_id", "chat_id", "type", "body",
-            "caption", "created_at", "state", "tries", "last_try_at", "next_try_at", "reason", "maybe_twice",
-            "failed_at",
+            "caption", "created_at", "state", "tries", "tried_since", "last_try_at", "next_try_at", "reason",
+            "maybe_twice", "failed_at",
         ),
         table(
             "tries", SendingTry, "instance", "message_id", "number", "started_at", "method", "url", "request_headers",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from instances.channels.base import Channel
 from instances.channels.own_ids import own_id
 from instances.channels.requests import File, MessageToSend
@@ -29,8 +31,16 @@ def message_to_send(outgoing: OutgoingMessage, channel: Channel) -> MessageToSen
         deletes_messenger_id=own_id(channel, ids.deletes),
         forwards_messenger_id=own_id(channel, ids.forwards),
         messenger_chat_id=ids.chat,
-        tried_since=outgoing.created_at if outgoing.tries > 1 else None,  # the claim has counted this try
+        tried_since=tried_since(outgoing),
     )
+
+
+def tried_since(outgoing: OutgoingMessage) -> datetime | None:
+    """Returns a time before the first try of a message that is being tried again; None if this is its first try.
+
+    The claim has counted this try.
+    """
+    return outgoing.tried_since or (outgoing.created_at if outgoing.tries > 1 else None)
 
 
 def file_of(outgoing: OutgoingMessage) -> File | None:

@@ -140,6 +140,8 @@ class OutgoingMessage(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=SendState, default=SendState.QUEUED, db_default="queued")
     tries = models.PositiveSmallIntegerField("tries made", default=0, db_default=0)
+    # Of a message that was resent: a time before the first of its tries that `tries` does not count.
+    tried_since = models.DateTimeField(null=True, blank=True)
     last_try_at = models.DateTimeField(null=True, blank=True)
     next_try_at = models.DateTimeField(null=True, blank=True)
     # in the messenger's words: why it waits for another try, or has failed

@@ -111,6 +111,7 @@ def return_to_queue(outgoing: OutgoingMessage) -> OutgoingMessage:
     """Give the locked row of a failed message a new place, as the last of the queue.
 
     Its old place is counted as removed: with the new one, the message has been accepted twice, and there is one of it.
+    Its tries are counted from 0, but an earlier one may have reached the messenger: a channel that can ask must do so.
     """
     extend_file(outgoing)
     queue = OutgoingQueue.objects.select_for_update().get(pk=outgoing.instance_id)
@@ -120,12 +121,15 @@ def return_to_queue(outgoing: OutgoingMessage) -> OutgoingMessage:
     queue.length += 1
     queue.removed += 1
     queue.save(update_fields=["last_number", "length", "removed"])
+    if outgoing.tries and outgoing.tried_since is None:
+        outgoing.tried_since = outgoing.created_at
     outgoing.queue_number, outgoing.created_at = queue.last_number, timezone.now()
     outgoing.state, outgoing.failed_at, outgoing.reason = SendState.QUEUED, None, ""
     outgoing.tries, outgoing.last_try_at, outgoing.next_try_at = 0, None, None
     outgoing.save(
         update_fields=[
-            "queue_number", "created_at", "state", "failed_at", "reason", "tries", "last_try_at", "next_try_at",
+            "queue_number", "created_at", "state", "failed_at", "reason", "tries", "tried_since", "last_try_at",
+            "next_try_at",
         ]
     )  # fmt: skip
     notify_after_commit(OUTGOING_CHANNEL, str(outgoing.instance_id))

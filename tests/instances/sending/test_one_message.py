@@ -15,6 +15,9 @@ from instances.actions.sending.accept import QueueFull, send_message
 from instances.actions.sending.forwarding import delete_message
 from instances.actions.sending.one_message import cancel_message, resend_message
 from instances.channels.base import Channel
+from instances.channels.queued_messages import message_to_send
+from instances.channels.requests import Link, Request
+from instances.channels.xmpp.channel import XmppChannel
 from instances.maintenance.conservation import totals
 from instances.models import (
     Instance,
@@ -137,6 +140,38 @@ def test_a_failed_message_is_resent_as_the_last_and_keeps_its_id(
     assert Message.objects.get(body="first").message_id == three[0].message_id
     assert_nothing_is_lost()
     assert audit_entries() == [(AuditAction.MESSAGE_RESENT, alice.email, {"queue_number": 4})]
+
+
+def request_of_next_try(message: OutgoingMessage) -> tuple[str, str]:
+    """Returns the last part of the URL and the body of what a sender would send to an XMPP connection now."""
+    message.refresh_from_db()
+    message.tries += 1  # as the claim does
+    prepared = XmppChannel().prepare(
+        message_to_send(message, XmppChannel()),
+        Link(message.instance.number, "", stream_url="http://127.0.0.1:4000", stream_token="t" * 64),
+    )
+    assert isinstance(prepared, Request)
+    return prepared.url.rpartition("/")[2], prepared.body.decode()
+
+
+def test_a_resent_message_that_may_have_been_sent_is_looked_for_before_it_is_sent(instance: Instance) -> None:
+    """Also if it is resent several times: since its first try."""
+    message = send_message(instance, chat_id="xmpp:ann@example.org@c.us", body="once")
+    assert request_of_next_try(message)[0] == "message"
+    first = message.created_at
+    for tries in (1, 0, 2):  # it may fail before its first try, because its file is gone
+        fail_message(message, tries=tries)
+        message = resend_message(instance, message_id=message.message_id)
+        assert message.created_at > first
+        action, body = request_of_next_try(message)
+        assert action == "message-again"
+        assert f'since="{first.isoformat()}"' in body
+
+
+def test_a_resent_message_that_was_never_tried_is_not_looked_for(instance: Instance) -> None:
+    message = send_message(instance, chat_id="xmpp:ann@example.org@c.us", body="once")
+    fail_message(message)
+    assert request_of_next_try(resend_message(instance, message_id=message.message_id))[0] == "message"
 
 
 def test_a_message_that_failed_after_it_was_sent_is_resent_under_a_new_id(
