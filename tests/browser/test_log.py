@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser import walk
 from tests.product import Product
@@ -29,6 +29,10 @@ for number, count in (({shop}, 19), ({night}, 1)):
     for place in range(count):
         receive_message(instance, sender="15550100101", sender_name="Rita", body=f"Order {{place}}")
 """
+
+
+def path_of(link: Locator) -> str:
+    return link.get_attribute("href") or ""
 
 
 def rows_in_window(page: Page, width: int, height: int) -> int:
@@ -79,7 +83,7 @@ def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.
     expect(page.locator("[data-bulk-count]")).to_have_text("4 selected")
     expect(resend).to_be_visible()
 
-    # j and k walk over the rows, and Enter opens one
+    # j and k walk over the rows
     links = page.locator("#rows a.stretched-link")
     boxes.nth(0).focus()
     page.keyboard.press("j")
@@ -88,11 +92,46 @@ def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.
     expect(links.nth(0)).to_be_focused()
     page.get_by_role("searchbox", name="Filter").press("j")
     expect(page.get_by_role("searchbox", name="Filter")).to_be_focused()
+
+    # Enter opens a row beside the list; the drawer follows j and k, and its address is in the URL
+    listed = page.url
+    drawer = page.locator("#drawer")
+    title = drawer.locator("#drawer-title")
     links.nth(2).focus()
-    opened = links.nth(2).get_attribute("href") or ""
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**{opened}")
+    expect(drawer.get_by_text("Attempt 1 of 20").first).to_be_visible()
+    expect(title).to_be_focused()
+    first = page.url
+    page.keyboard.press("j")
+    expect(links.nth(3)).to_have_attribute("aria-current", "true")
+    expect(drawer.get_by_role("link", name="Open page")).to_have_attribute("href", path_of(links.nth(3)))
+    expect(title).to_be_focused()
+    page.keyboard.press("k")
+    page.wait_for_url(first)
+    expect(drawer.get_by_role("link", name="Open page")).to_have_attribute("href", path_of(links.nth(2)))
+    page.keyboard.press("Escape")
+    page.wait_for_url(listed)
+    expect(drawer).to_be_hidden()
+    expect(links.nth(2)).to_be_focused()
+    page.go_forward()
+    expect(title).to_be_visible()
+    page.reload()
+    expect(title).to_be_visible()
+    expect(links.nth(2)).to_have_attribute("aria-current", "true")
+    drawer.get_by_role("button", name="Resend hook").click()
+    expect(drawer.get_by_text("The hook is queued again.")).to_be_visible()
+    expect(drawer.get_by_role("heading", name="Attempt 2 of")).to_be_visible(timeout=60_000)
+    expect(page.locator("#rows .hook-row").nth(2)).to_contain_text("2/")
     page.go_back()
+    expect(drawer).to_be_hidden()
+    page.set_viewport_size({"width": 360, "height": 740})
+    links.nth(1).click()
+    expect(title).to_be_focused()
+    assert drawer.evaluate("drawer => drawer.matches(':modal') && drawer.clientWidth === innerWidth")
+    page.keyboard.press("Escape")
+    page.wait_for_url(listed)
+    expect(links.nth(1)).to_be_focused()
+    page.set_viewport_size({"width": 1280, "height": 720})
 
     # dragging over the chart chooses a period
     area = page.locator("#overview .u-over")

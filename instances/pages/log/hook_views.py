@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from chatapi.ui.json_text import pretty_bytes
+from chatapi.ui.requests import HtmxRequest
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.explain.sentences import body_dropped_words, explain_hook, waits_for_url
 from hooks.log import holds
@@ -24,7 +25,7 @@ from instances.pages.frame import InstanceFrame
 from instances.pages.log.attempts import show
 from instances.pages.log.endpoint_names import LogEndpoints
 from instances.pages.log.hold_texts import hold_words
-from instances.pages.log.list_views import live_cursor
+from instances.pages.log.row_words import live_cursor
 from instances.pages.log.timeline import timeline_of
 
 # This many planned attempts are shown; the others are behind "more", so that they do not bury what has happened.
@@ -39,6 +40,12 @@ def visible_hook(request: HttpRequest, public_id: UUID) -> Hook:
         visible.show_sending().select_related("endpoint__instance"), public_id=public_id
     )
     access.may_change(request.user, found.endpoint.instance)
+    return found
+
+
+def shown_hook(request: HttpRequest, public_id: UUID) -> Hook:
+    """Like visible_hook, for a page about this hook: the chooser names its instance."""
+    found = visible_hook(request, public_id)
     InstanceFrame.of(request).show(found.endpoint.instance)
     return found
 
@@ -85,13 +92,17 @@ def endpoint_name(hook: Hook) -> str:
 @require_safe
 @login_required
 def hook(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """One hook; with `?seen=` only its live part, or 204 if the page shows its current state."""
-    found = visible_hook(request, public_id)
-    if "seen" in request.GET:
-        if request.GET["seen"] == live_cursor(found):
-            return HttpResponse(status=204)
-        return render(request, "instances/pages/log/hook.html#live", hook_context(found))
-    return render(request, "instances/pages/log/hook.html", hook_context(found))
+    """One hook; with `?drawer` as the list's drawer shows it.
+
+    With `?seen=` only the live part, or 204 if the page shows the hook's current state.
+    """
+    found = shown_hook(request, public_id)
+    in_drawer = "drawer" in request.GET
+    if request.GET.get("seen") == live_cursor(found):
+        return HttpResponse(status=204)
+    part = "#live" if "seen" in request.GET else "#drawer" if in_drawer else ""
+    context = hook_context(found) | {"in_drawer": in_drawer}
+    return render(request, f"instances/pages/log/hook.html{part}", context)
 
 
 ACTIONS: dict[str, tuple[Any, str]] = {
@@ -104,9 +115,12 @@ ACTIONS: dict[str, tuple[Any, str]] = {
 
 @require_POST
 @login_required
-def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
-    """One of ACTIONS, then a redirect to the hook's page, so that reloading it repeats nothing."""
-    found = visible_hook(request, public_id)
+def act(request: HtmxRequest, public_id: UUID, action: str) -> HttpResponse:
+    """One of ACTIONS, then a redirect to the hook's page, so that reloading it repeats nothing.
+
+    The drawer's buttons get its new content instead.
+    """
+    found = shown_hook(request, public_id)
     access.require_change(request.user, found.endpoint.instance)
     change, done = ACTIONS[action]
     try:
@@ -115,4 +129,7 @@ def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
         messages.error(request, str(reason))
     else:
         messages.success(request, done)
+    if request.htmx:
+        context = hook_context(shown_hook(request, public_id)) | {"in_drawer": True}
+        return render(request, "instances/pages/log/hook.html#drawer", context)
     return redirect("log:hook", public_id)

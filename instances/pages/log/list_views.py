@@ -22,9 +22,10 @@ from hooks.log.newest import newest_key
 from hooks.log.recent import MANY
 from hooks.models import Hook, HookQuerySet
 from instances.pages.log import tokens
+from instances.pages.log.drawer import Drawer
 from instances.pages.log.export import EXPORT_MAX
 from instances.pages.log.filters import CHOICES, STATES, TIMES, Filters, input_value
-from instances.pages.log.row_words import describe_rows, with_last_url
+from instances.pages.log.row_words import describe_rows, live_cursor, with_last_url
 from instances.pages.log.scope import scope_of
 from instances.pages.log.text_search import SEARCHED_MAX
 from instances.pages.redelivery.views import open_jobs
@@ -92,6 +93,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "builds": "build" in request.GET,
         "export_max": EXPORT_MAX,
         "jobs": open_jobs(request, scope.instances),
+        "drawer": Drawer(request),
     }
     return render(request, "instances/pages/log/list.html", context)
 
@@ -189,8 +191,3 @@ def changed_rows(hooks: HookQuerySet, watched: list[str]) -> list[Hook]:
             continue
     found = with_last_url(hooks.show_sending()).filter(public_id__in=shown)
     return [hook for hook in found if shown[hook.public_id] != live_cursor(hook)]
-
-
-def live_cursor(hook: Hook) -> str:
-    """Changes whenever what a page shows of the hook does."""
-    return f"{hook.state}:{hook.attempts_made}"

@@ -1,4 +1,7 @@
-"""What a row of the log shows of a hook besides its columns: the event in words, and the path of the last request."""
+"""What a row of the log shows of a hook besides its columns: the event in words, and the path of the last request.
+
+And the cursor by which a page knows that a hook has changed.
+"""
 
 from __future__ import annotations
 
@@ -68,3 +71,8 @@ def chat_words(data: Any) -> str:
 WORDS = {
     Kind.MESSAGE: message_words, Kind.ACK: ack_words, Kind.STATUS: status_words, Kind.CHAT: chat_words,
 }  # fmt: skip
+
+
+def live_cursor(hook: Hook) -> str:
+    """Changes whenever what a page shows of the hook does."""
+    return f"{hook.state}:{hook.attempts_made}"
