@@ -166,6 +166,10 @@ class MembershipChange(models.Model):
         constraints = [
             models.UniqueConstraint(name="instances_membership_change_once", fields=["chat", "member"])
         ]
+        indexes = [
+            # those that are not needed any more
+            models.Index(name="instances_membership_old", fields=["chat", "at"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.member or 'name'} {self.at}"

@@ -14,6 +14,9 @@ from django.utils import timezone
 from instances.models import Chat, MembershipChange
 
 KEEP = timedelta(days=2)  # before the last change in the group; messengers give up on a report after a day
+MAX_FORGOTTEN = (
+    1_000  # old changes that are deleted with a new one, so that no report waits for a large group
+)
 MAX_AHEAD = timedelta(minutes=10)  # of this machine's clock: clocks that differ a little keep the order
 NAME = ""  # in place of a member
 
@@ -27,7 +30,7 @@ def outdated(chat: Chat, members: Collection[str], time: datetime | None) -> set
 
 
 def remember(chat: Chat, members: Collection[str], time: datetime | None) -> None:
-    """Remember that the members have changed at `time`, which is not outdated. Two queries; none without a time.
+    """Remember that the members have changed at `time`, which is not outdated. No query without a time.
 
     A time that is too far ahead counts as now: once that clock is right, its reports would be outdated for hours.
     """
@@ -41,4 +44,14 @@ def remember(chat: Chat, members: Collection[str], time: datetime | None) -> Non
         unique_fields=["chat", "member"],
         update_fields=["at"],
     )
-    MembershipChange.objects.filter(chat=chat, at__lt=time - KEEP).delete()
+    forget(chat, before=time - KEEP)
+
+
+def forget(chat: Chat, *, before: datetime) -> None:
+    """Delete the oldest changes before this time, up to MAX_FORGOTTEN of them. Reads no others.
+
+    One query, and one more if there are any.
+    """
+    changes = MembershipChange.objects.filter(chat=chat, at__lt=before).order_by("at")
+    if oldest := list(changes.values_list("pk", flat=True)[:MAX_FORGOTTEN]):
+        MembershipChange.objects.filter(pk__in=oldest).delete()
