@@ -21,6 +21,7 @@ DISCO_INFO, DISCO_ITEMS = (
 )
 LAST, TIME = "jabber:iq:last", "urn:xmpp:time"
 MAX_DIGITS = 9  # of the seconds since the server's start, which are 31 years then
+START_SECONDS = 5.0  # for the server to say when it was started: the request of a message waits, for 10 s
 MAX_SERVICES, SERVICE_SECONDS = 20, 5.0  # of a server that are asked what they are
 
 
@@ -33,6 +34,7 @@ class Services:
         self.upload = link.options.get("upload", "")  # the JID of the file store
         self.upload_max = int(link.options.get("largest_file") or 0)  # bytes; 0: it does not say
         self.rooms = link.options.get("rooms", "")  # the JID of a service for rooms
+        self.server_start: asyncio.Future[datetime | None] | None = None
 
     async def find_features(self) -> frozenset[str]:
         """Returns the features of the server and of the account's own address there."""
@@ -48,17 +50,24 @@ class Services:
         return features_in(await self.info_of(jid))
 
     async def started_at(self) -> datetime | None:
-        """Returns when the server was started, by its own clock; None if it does not say (XEP-0012, 0202).
+        """Returns when the server was started, by its own clock; None if it does not say within START_SECONDS.
 
-        Raises ReceiveFailed.
+        It is asked once for each connection, which ends with the server.
         """
+        if self.server_start is None:
+            self.server_start = asyncio.ensure_future(self.ask_start())
+        return await asyncio.shield(self.server_start)
+
+    async def ask_start(self) -> datetime | None:
+        """Ask the server for the seconds since its start, and for its clock (XEP-0012, 0202)."""
         if not {LAST, TIME} <= self.features:
             return None
-        domain = self.stream.domain
         try:
-            last = child(await self.stream.iq("get", domain, element(f"{{{LAST}}}query")), f"{{{LAST}}}query")
-            time = child(await self.stream.iq("get", domain, element(f"{{{TIME}}}time")), f"{{{TIME}}}time")
-        except StanzaRefused:
+            async with asyncio.timeout(START_SECONDS):
+                last, time = await asyncio.gather(
+                    self.ask_server(f"{{{LAST}}}query"), self.ask_server(f"{{{TIME}}}time")
+                )
+        except (StanzaRefused, ReceiveFailed, TimeoutError):
             return None
         seconds, now = (
             "" if last is None else last.get("seconds", ""),
@@ -67,6 +76,10 @@ class Services:
         if now is None or not seconds.isdecimal() or len(seconds) > MAX_DIGITS:
             return None
         return now - timedelta(seconds=int(seconds))
+
+    async def ask_server(self, tag: str) -> Element | None:
+        """Returns the element of this name that the server responds with."""
+        return child(await self.stream.iq("get", self.stream.domain, element(tag)), tag)
 
     async def info_of(self, jid: str, *, seconds: float = IQ_SECONDS) -> Element | None:
         response = await self.stream.iq("get", jid, element(f"{{{DISCO_INFO}}}query"), seconds=seconds)

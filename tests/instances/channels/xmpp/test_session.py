@@ -12,8 +12,9 @@ import pytest
 
 from instances.channels.open_streams import StreamReply
 from instances.channels.requests import Link
+from instances.channels.xmpp import services as services_module
 from instances.channels.xmpp import session as session_module
-from instances.channels.xmpp.errors import NotSent
+from instances.channels.xmpp.errors import NotSent, StanzaRefused
 from instances.channels.xmpp.receiving import Cursor
 from instances.channels.xmpp.session import Session
 from instances.channels.xmpp.stream import MESSAGE, PRESENCE, XmppStream
@@ -117,6 +118,36 @@ def test_a_message_that_the_archive_has_is_not_sent_again() -> None:
         session.note_sent(ONE)
         assert said(await session.call("message", message())) == (200, {"id": ONE})
         assert wire.sent == []
+
+    run(work)
+
+
+def test_a_server_that_does_not_say_when_it_was_started_holds_up_no_second_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is asked once for each connection, and for a limited time."""
+    monkeypatch.setattr(services_module, "START_SECONDS", 0.01)
+    asked: list[str] = []
+
+    async def does_not_respond(kind: str, to: str, payload: Element, **_: object) -> Element:
+        asked.append(payload.tag)
+        return await asyncio.Future()
+
+    async def has_no_archive(*_: object, **__: object) -> None:
+        raise StanzaRefused(bounce("bot@example.org"))
+
+    async def work(session: Session, wire: Wire) -> None:
+        session.services.features = frozenset({services_module.LAST, services_module.TIME})
+        monkeypatch.setattr(wire, "iq", does_not_respond, raising=False)
+        monkeypatch.setattr(wire, "page", has_no_archive, raising=False)
+        for number, key in enumerate((ONE, "capi" + "2" * 28)):
+            body = f"<again since='2026-01-02T03:04:05Z'>{message(id=key).decode()}</again>".encode()
+            again = call(session, body, "message-again")
+            while len(wire.acks) == number:
+                await asyncio.sleep(0.01)
+            wire.acks[number].set_result(None)
+            assert said(await again) == (200, {"id": key})
+        assert [tag.partition("}")[0] for tag in asked] == ["{jabber:iq:last", "{urn:xmpp:time"]
 
     run(work)
 
