@@ -92,6 +92,7 @@ class AuditAction(models.TextChoices):
     REDELIVERY_PAUSED = "redelivery.paused", "Redelivery paused"
     REDELIVERY_RESUMED = "redelivery.resumed", "Redelivery resumed"
     REDELIVERY_CANCELLED = "redelivery.cancelled", "Redelivery cancelled"
+    ISSUE_ACKNOWLEDGED = "issue.acknowledged", "Issue acknowledged"
     IMPERSONATION_STARTED = "look.started", "Staff started viewing the account"
     PAGE_VIEWED = "look.page", "Staff viewed a page"
     IMPERSONATION_ENDED = "look.ended", "Staff stopped viewing the account"

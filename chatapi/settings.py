@@ -404,6 +404,7 @@ SCHEDULES = {
     "redelivery": ("hooks.tasks.ensure_redelivery", 1),
     "receivers": ("instances.receiving.tasks.ensure_receivers", 1),
     "endpoints that fail": ("instances.tasks.pause_failing", 1),
+    "issues": ("hooks.maintenance.issues.update", 1),
     "lost links": ("instances.tasks.mail_lost_links", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
     "partitions": ("hooks.maintenance.new_days.prepare", 10),

@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 
 from accounts.models import Account, AccountKey, AuditEntry, Invitation, Member, Payment, User
 from accounts.views.audit_log import entry_for_owner
-from hooks.models import Attempt, Endpoint, Hook, Redelivery
+from hooks.models import Attempt, Endpoint, Hook, Issue, Redelivery
 from instances.models import (
     BannedContact,
     ChannelLink,
@@ -164,6 +164,10 @@ def instance_tables() -> list[Table]:
             "attempts", Attempt, lambda instance: Attempt.objects.filter(hook__endpoint__instance=instance),
             ("hook__public_id", "number", "started_at", "url", "address", "request_headers", "status",
              "response_headers", "response_body", "outcome", "error", "total_ms"),
+        ),
+        table(
+            "issues", Issue, "endpoint__instance", "public_id", "endpoint_id", "outcome", "status", "state", "hooks",
+            "first_failed_at", "last_failed_at", "acknowledged_at", "resolved_at",
         ),
         Table("bin", Bin, lambda instance: Bin.objects.filter(instance=instance), BIN_FIELDS),
         Table("captures", Capture, lambda instance: Capture.objects.filter(bin__instance=instance), CAPTURE_FIELDS),

@@ -37,6 +37,14 @@ from hooks.models.hooks import (
     new_public_id,
     smallest_public_id,
 )
+from hooks.models.issues import (
+    CAUSE_HAS_STATUS,
+    UNRESOLVED,
+    Issue,
+    IssueMark,
+    IssueQuerySet,
+    IssueState,
+)
 from hooks.models.jobs import (
     DroppedCount,
     DroppedPartition,
@@ -49,6 +57,7 @@ from hooks.models.runners import DEAD_AFTER, HEARTBEAT_AGE, Measure, Runner, is_
 from hooks.models.statistics import CountingStart, MinuteCount
 
 __all__ = [
+    "CAUSE_HAS_STATUS",
     "CLOCK_TOLERANCE",
     "DEAD_AFTER",
     "GUARANTEED_ATTEMPTS",
@@ -59,6 +68,7 @@ __all__ = [
     "OTHER_IDS",
     "RETRY_DELAYS",
     "UNFINISHED",
+    "UNRESOLVED",
     "WAITING",
     "Attempt",
     "ChatKind",
@@ -69,6 +79,10 @@ __all__ = [
     "Endpoint",
     "Hook",
     "HookQuerySet",
+    "Issue",
+    "IssueMark",
+    "IssueQuerySet",
+    "IssueState",
     "JobState",
     "Kind",
     "Lane",

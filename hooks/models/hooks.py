@@ -371,6 +371,8 @@ class Attempt(models.Model):
             models.Index(name="hooks_attempt_hook", fields=["hook", "number"]),
             # A partition has no primary key. The support desk's list and its pages read attempts by this.
             models.Index(name="hooks_attempt_id", fields=["id"]),
+            # the failed attempts since the last look for issues; successes cost the test of its condition
+            models.Index(name="hooks_attempt_failed", fields=["id"], condition=~models.Q(outcome=Outcome.OK)),
         ]
 
     def __str__(self) -> str:

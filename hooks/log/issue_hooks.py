@@ -1,0 +1,56 @@
+"""The hooks of issues: the filter that finds them in the log and for a resend, and how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from django.db import connection
+
+from hooks.log.counts import MAX_COUNT, Count
+from hooks.log.endpoint_numbers import limited
+from hooks.log.index_order import execute_in_index_order
+from hooks.log.selection import Filter
+from hooks.models import Issue, State
+
+FAILED = (State.FAILED,)
+FAILED_OR_RETRYING = (State.FAILED, State.RETRYING)
+# By the index of outcomes, newest first, of each issue up to the limit; `= ANY (ARRAY[…])`: see endpoint_numbers.
+COUNTS = """
+SELECT i.id, (
+    SELECT count(*) FROM (
+        SELECT FROM hooks_hook h
+        WHERE h.endpoint_id = i.endpoint_id AND h.last_outcome = ANY (ARRAY[i.outcome])
+            AND h.last_outcome <> '' AND h.last_outcome <> 'ok' AND (i.status = 0 OR h.last_status = i.status)
+            AND h.id >= i.first_hook AND h.created_at >= i.events_since
+            AND h.state = ANY (%(states)s::text[]) AND NOT h.simulated
+        ORDER BY h.last_outcome, h.id DESC LIMIT %(limit)s
+    ) AS found
+)
+FROM hooks_issue i WHERE i.id = ANY (%(issues)s)
+"""
+
+
+def filter_of(issue: Issue, states: Collection[State] = FAILED) -> Filter:
+    """Returns the log's filter for the issue's hooks in these states: by default those that can be resent."""
+    found: Filter = {
+        "endpoint": issue.endpoint_id,
+        "states": [state.value for state in states],
+        "outcomes": [issue.outcome],
+        "simulated": False,
+        "created_after": issue.events_since.isoformat(),
+    }
+    return found | {"status": issue.status} if issue.status else found
+
+
+def count_hooks(issues: Iterable[Issue], states: Collection[State] = FAILED) -> dict[int, Count]:
+    """Returns by the key of each issue how many of its hooks are in these states, up to MAX_COUNT. One query."""
+    keys = [issue.pk for issue in issues]
+    if not keys:
+        return {}
+    with connection.cursor() as cursor:
+        execute_in_index_order(
+            cursor,
+            COUNTS,
+            {"issues": keys, "states": [state.value for state in states], "limit": MAX_COUNT + 1},
+        )
+        return {key: limited(number) for key, number in cursor.fetchall()}

@@ -1,0 +1,195 @@
+"""Groups failed attempts into issues, and resolves the issues whose endpoint responds 200 again; runs every minute.
+
+A run reads the failed attempts that were recorded since the run before the last, by an index that has no others, so
+deliveries cost it nothing. Attempts get their ids before they are committed: the last run may have missed one, which
+this one reads. So each failure is read twice, and everything written follows from rows: hooks are counted again, not
+added. All of a run is one transaction, so nothing is left of one that is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from hooks.log.index_order import execute_in_index_order
+from hooks.log.issue_hooks import FAILED_OR_RETRYING, count_hooks
+from hooks.models import CAUSE_HAS_STATUS, UNRESOLVED, Issue, IssueMark, IssueState
+from hooks.models.endpoints import HOST_OF_URL
+
+# A failure so soon after the issue was resolved reopens it: an endpoint in trouble for hours is one row.
+REOPEN_WITHIN = timedelta(hours=1)
+# An endpoint that has delivered hooks between its failures, such as one that fails acks only, is not well at the next
+# success: its issue is resolved after so long without a failure.
+QUIET = timedelta(minutes=10)
+SUCCESSES = 20  # deliveries that are read to find the first and the last one after a failure
+
+# Only attempts at the endpoint's present URL count: not those at a bin during a verification, nor at a URL that was
+# replaced. The laterals keep the order of the two lookups: the planner knows neither how many attempts are new, nor
+# how many of them failed, and would read all hooks.
+NEW_FAILURES = """
+SELECT h.endpoint_id, a.outcome, CASE WHEN a.outcome = ANY (%(with_status)s) THEN coalesce(a.status, 0) ELSE 0 END,
+    min(a.started_at), max(a.started_at), min(h.id), min(h.created_at), max(a.id)
+FROM (
+    SELECT id, hook_id, outcome, status, started_at, url FROM hooks_attempt
+    WHERE id > %(after)s AND id <= %(newest)s AND outcome <> 'ok' ORDER BY id
+) AS a
+CROSS JOIN LATERAL (
+    SELECT id, endpoint_id, created_at FROM hooks_hook WHERE id = a.hook_id AND NOT simulated LIMIT 1
+) AS h
+JOIN hooks_endpoint e ON e.id = h.endpoint_id AND e.url = a.url AND NOT e.is_listener AND e.removed_at IS NULL
+GROUP BY 1, 2, 3
+"""
+# `failing_since` says without a look at hooks whether the endpoint may have responded 200 since. It is also empty
+# after a change of the URL, so a delivery must be found, at the URL's host: a bin's 200 during a verification says
+# nothing about the endpoint.
+DELIVERED = """
+    SELECT h.finished_at FROM hooks_hook h
+    WHERE h.endpoint_id = i.endpoint_id AND h.last_answer = ANY (ARRAY['200']) AND h.last_answer <> ''
+        AND h.last_outcome = 'ok' AND h.id >= i.first_hook AND NOT h.simulated
+        AND h.last_host = left(btrim(substring(e.url FROM %(host)s), '[]'), 255)
+        AND h.finished_at > i.first_failed_at
+    ORDER BY h.last_answer, h.id {order} LIMIT %(successes)s
+"""
+RECOVERED = f"""
+SELECT i.id, latest.at FROM hooks_issue i JOIN hooks_endpoint e ON e.id = i.endpoint_id
+CROSS JOIN LATERAL (SELECT max(finished_at) AS at FROM ({DELIVERED.format(order="DESC")}) AS of_latest) AS latest
+CROSS JOIN LATERAL (SELECT min(finished_at) AS at FROM ({DELIVERED.format(order="")}) AS of_first) AS first
+WHERE i.state = ANY (%(unresolved)s) AND (e.failing_since IS NULL OR e.failing_since > i.last_failed_at)
+    AND latest.at > i.last_failed_at AND (first.at > i.last_failed_at OR i.last_failed_at < %(quiet_since)s)
+"""
+DROP_OF_DELETED = """
+DELETE FROM hooks_issue i WHERE NOT EXISTS (SELECT FROM hooks_endpoint e WHERE e.id = i.endpoint_id)
+"""
+
+
+class Failures(NamedTuple):
+    """The new failed attempts of one endpoint with one cause."""
+
+    endpoint_id: int
+    outcome: str
+    status: int
+    first_at: datetime
+    last_at: datetime
+    first_hook: int
+    events_since: datetime
+    last_attempt: int
+
+
+@transaction.atomic
+def update() -> str:
+    """Open, update and resolve issues; returns a summary for the task's result. Does nothing while another run does."""
+    mark = lock_mark()
+    if mark is None:
+        return "another run is at work"
+    newest = newest_attempt()
+    failures = new_failures(after=mark.counted_up_to, newest=newest)
+    mark.counted_up_to, mark.newest = mark.newest, max(newest, mark.newest)
+    mark.save()
+    now = timezone.now()
+    touched = [issue for found in failures if (issue := record(found, now=now)) is not None]
+    write_counts(touched)
+    resolved = resolve_recovered(now)
+    dropped = drop_old(now)
+    return f"{len(touched)} with failures, {resolved} resolved, {dropped} dropped"
+
+
+def lock_mark() -> IssueMark | None:
+    """Returns the mark, locked; None if another run has it. The first run of all starts at the newest attempt."""
+    if not IssueMark.objects.exists():
+        newest = newest_attempt()
+        IssueMark.objects.bulk_create(
+            [IssueMark(pk=1, counted_up_to=newest, newest=newest)], ignore_conflicts=True
+        )
+    return IssueMark.objects.select_for_update(skip_locked=True, no_key=True).first()
+
+
+def newest_attempt() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(id), 0) FROM hooks_attempt")
+        return int(cursor.fetchone()[0])
+
+
+def new_failures(*, after: int, newest: int) -> list[Failures]:
+    """Returns the failed attempts with ids from `after` to `newest`, grouped by endpoint and cause. One query."""
+    values = {
+        "after": after,
+        "newest": newest,
+        "with_status": [outcome.value for outcome in CAUSE_HAS_STATUS],
+    }
+    with connection.cursor() as cursor:
+        execute_in_index_order(cursor, NEW_FAILURES, values)
+        return [Failures(*row) for row in cursor.fetchall()]
+
+
+def record(found: Failures, *, now: datetime) -> Issue | None:
+    """Update, reopen or open the issue of these failures; returns it, or None if it was resolved after them."""
+    cause = {"endpoint_id": found.endpoint_id, "outcome": found.outcome, "status": found.status}
+    issue = Issue.objects.select_for_update(no_key=True).filter(**cause).order_by("-pk").first()
+    if issue is not None and issue.is_resolved:
+        if found.last_at <= issue.last_failed_at:
+            return None  # the last run has counted them
+        if found.last_at - (issue.resolved_at or now) > REOPEN_WITHIN:
+            events_since = max(found.events_since, issue.resolved_at or now)
+            return open_issue(found._replace(events_since=events_since), now=now)
+        issue.state, issue.resolved_at, issue.opened_at = IssueState.OPEN, None, now
+        issue.acknowledged_at = issue.acknowledged_by = None
+    if issue is None:
+        return open_issue(found, now=now)
+    issue.first_failed_at = min(issue.first_failed_at, found.first_at)
+    issue.last_failed_at = max(issue.last_failed_at, found.last_at)
+    issue.last_attempt = max(issue.last_attempt, found.last_attempt)
+    issue.save()
+    return issue
+
+
+def open_issue(found: Failures, *, now: datetime) -> Issue:
+    return Issue.objects.create(
+        endpoint_id=found.endpoint_id,
+        outcome=found.outcome,
+        status=found.status,
+        first_failed_at=found.first_at,
+        last_failed_at=found.last_at,
+        first_hook=found.first_hook,
+        events_since=found.events_since,
+        last_attempt=found.last_attempt,
+        opened_at=now,
+    )
+
+
+def write_counts(issues: Sequence[Issue]) -> None:
+    """Count the hooks that failed with the cause of each issue. The number never falls: resent hooks failed too."""
+    counts = count_hooks(issues, FAILED_OR_RETRYING)
+    for issue in issues:
+        number = int(counts[issue.pk]) + counts[issue.pk].more
+        if number > issue.hooks:
+            Issue.objects.filter(pk=issue.pk).update(hooks=number)
+
+
+def resolve_recovered(now: datetime) -> int:
+    """Resolve the issues whose endpoint has responded 200 after the last failure; returns how many."""
+    values = {
+        "host": HOST_OF_URL,
+        "successes": SUCCESSES,
+        "unresolved": list(UNRESOLVED),
+        "quiet_since": now - QUIET,
+    }
+    with connection.cursor() as cursor:
+        execute_in_index_order(cursor, RECOVERED, values)
+        recovered = cursor.fetchall()
+    for key, at in recovered:
+        Issue.objects.filter(pk=key, state__in=UNRESOLVED).update(state=IssueState.RESOLVED, resolved_at=at)
+    return len(recovered)
+
+
+def drop_old(now: datetime) -> int:
+    """Delete the issues whose hooks are no longer in the log, and those of deleted endpoints; returns how many."""
+    before = now - timedelta(days=settings.HOOKS_KEEP_DAYS)
+    number, _ = Issue.objects.filter(last_failed_at__lt=before).delete()
+    with connection.cursor() as cursor:
+        cursor.execute(DROP_OF_DELETED)
+        return number + int(cursor.rowcount)

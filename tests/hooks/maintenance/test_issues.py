@@ -1,0 +1,212 @@
+"""Issues: how failed attempts become rows, when they are resolved, and what a killed run leaves."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from hooks.actions.endpoints import override_url
+from hooks.log.issue_hooks import count_hooks
+from hooks.maintenance import issues
+from hooks.models import Endpoint, Issue, IssueMark, IssueState, Outcome, State
+from tests.factories import InstanceFactory
+from tests.hooks.attempted import attempt_hook
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now
+
+
+def minutes_ago(number: float) -> datetime:
+    return NOW() - timedelta(minutes=number)
+
+
+@pytest.fixture
+def endpoint(endpoint: Endpoint) -> Endpoint:
+    """An endpoint with a URL, after the first run: later attempts are read."""
+    issues.update()
+    return endpoint
+
+
+def run() -> list[Issue]:
+    """Runs the job twice, as the next minute reads the attempts of this one again; returns all issues, by key."""
+    issues.update()
+    found = list(Issue.objects.order_by("pk"))
+    issues.update()
+    assert list(Issue.objects.order_by("pk").values()) == [
+        {field.attname: getattr(issue, field.attname) for field in Issue._meta.concrete_fields}
+        for issue in found
+    ]
+    return found
+
+
+def test_failures_of_a_cause_are_one_issue(endpoint: Endpoint) -> None:
+    first, *_, last = [attempt_hook(endpoint, 500, at=minutes_ago(30 - n)) for n in range(5)]
+    attempt_hook(endpoint, None, outcome=Outcome.REFUSED)
+    attempt_hook(endpoint, None, outcome=Outcome.REFUSED)
+
+    of_500, of_refused = sorted(run(), key=lambda issue: issue.outcome)
+
+    assert (of_500.outcome, of_500.status, of_500.hooks) == ("not_200", 500, 5)
+    assert (of_500.first_failed_at, of_500.last_failed_at) == (first.created_at, last.created_at)
+    assert (of_500.first_hook, of_500.events_since) == (first.pk, first.created_at)
+    assert of_500.last_attempt == last.attempts.get().pk
+    assert (of_refused.outcome, of_refused.status, of_refused.hooks) == ("refused", 0, 2)
+    assert {of_500.state, of_refused.state} == {IssueState.OPEN}
+
+
+def test_later_failures_update_the_row(endpoint: Endpoint) -> None:
+    attempt_hook(endpoint, at=minutes_ago(90))
+    [before] = run()
+    for age in (60, 30, 0):
+        attempt_hook(endpoint, at=minutes_ago(age))
+        [issue] = run()
+    assert (issue.pk, issue.hooks) == (before.pk, 4)
+    assert issue.first_failed_at == before.first_failed_at < issue.last_failed_at
+
+
+def test_retries_of_a_hook_count_once(endpoint: Endpoint) -> None:
+    Endpoint.objects.update(guaranteed=True)
+    endpoint.refresh_from_db()
+    hook = attempt_hook(endpoint, at=minutes_ago(3))
+    assert hook.state == State.RETRYING
+    attempt_hook(endpoint, hook=hook, at=minutes_ago(2))
+    [issue] = run()
+    assert issue.hooks == 1
+    assert count_hooks([issue]) == {issue.pk: 0}  # it is retried anyway
+
+
+def test_what_is_not_a_failure_of_the_endpoint_is_left_out(endpoint: Endpoint) -> None:
+    attempt_hook(endpoint, 200)
+    attempt_hook(endpoint, 500, url="http://replaced.example/hook")
+    override_url(endpoint, url="http://bin.example/", until=NOW() + timedelta(minutes=5), acting_user=None)
+    attempt_hook(endpoint, 500, url="http://bin.example/")
+    attempt_hook(endpoint, 500, simulated=True)
+    laptop = InstanceFactory(url="http://localhost:3000/").endpoint
+    Endpoint.objects.filter(pk=laptop.pk).update(is_listener=True)
+    attempt_hook(laptop, 500)
+    assert run() == []
+
+
+def test_attempts_before_the_first_run_are_not_read(db: None) -> None:
+    endpoint = InstanceFactory(url="http://a.example/").endpoint
+    attempt_hook(endpoint, 500)
+    assert run() == []
+
+
+def test_an_attempt_that_was_committed_late_is_read(endpoint: Endpoint) -> None:
+    hook = attempt_hook(endpoint, 500)
+    late = hook.attempts.get().pk
+    hook.attempts.update(id=late + 10_000)
+    attempt_hook(endpoint, 404)
+    issues.update()  # has seen a later id, as if the attempt below were not committed yet
+    hook.attempts.update(id=late)
+    Issue.objects.filter(status=500).delete()
+    issues.update()
+    assert set(Issue.objects.values_list("status", flat=True)) == {404, 500}
+
+
+# -- recovery
+
+
+def test_a_200_after_the_last_failure_resolves_the_issue(endpoint: Endpoint) -> None:
+    attempt_hook(endpoint, 200, at=minutes_ago(9))
+    for age in (8, 7):
+        attempt_hook(endpoint, 500, at=minutes_ago(age))
+    [issue] = run()
+    assert issue.state == IssueState.OPEN
+    well = attempt_hook(endpoint, 200, at=minutes_ago(1))
+    [issue] = run()
+    assert (issue.state, issue.resolved_at) == (IssueState.RESOLVED, well.finished_at)
+    assert count_hooks([issue]) == {issue.pk: 2}  # what was missed
+
+
+def test_an_outage_between_two_runs_is_a_resolved_issue(endpoint: Endpoint) -> None:
+    for status, age in ((200, 5), (500, 4), (500, 3), (200, 2)):
+        attempt_hook(endpoint, status, at=minutes_ago(age))
+    [issue] = run()
+    assert (issue.state, issue.hooks) == (IssueState.RESOLVED, 2)
+
+
+def test_an_endpoint_that_fails_some_hooks_is_resolved_after_a_quiet_time(endpoint: Endpoint) -> None:
+    for age in (14, 13, 12):
+        attempt_hook(endpoint, 500, at=minutes_ago(age))
+        attempt_hook(endpoint, 200, at=minutes_ago(age - 0.5))
+    Issue.objects.all().delete()
+    attempt_hook(endpoint, 500, at=minutes_ago(9))
+    attempt_hook(endpoint, 200, at=minutes_ago(8))
+    [issue] = run()
+    assert issue.state == IssueState.OPEN
+    Issue.objects.update(last_failed_at=issue.last_failed_at - timedelta(minutes=2))
+    IssueMark.objects.update(counted_up_to=2**60)  # the failures are not read again
+    issues.update()
+    issue.refresh_from_db()
+    assert issue.state == IssueState.RESOLVED
+
+
+def test_a_failure_soon_after_the_recovery_reopens_the_issue(endpoint: Endpoint) -> None:
+    for status, age in ((500, 50), (200, 40)):
+        attempt_hook(endpoint, status, at=minutes_ago(age))
+    [resolved] = run()
+    attempt_hook(endpoint, 500, at=minutes_ago(5))
+    [issue] = run()
+    assert (resolved.state, issue.pk, issue.state) == (IssueState.RESOLVED, resolved.pk, IssueState.OPEN)
+    assert (issue.hooks, issue.resolved_at) == (2, None)
+
+
+def test_a_failure_long_after_the_recovery_is_another_issue(endpoint: Endpoint) -> None:
+    for status, age in ((500, 150), (200, 140)):
+        attempt_hook(endpoint, status, at=minutes_ago(age))
+    run()
+    attempt_hook(endpoint, 500, at=minutes_ago(5))
+    old, new = run()
+    assert (old.state, new.state, new.hooks) == (IssueState.RESOLVED, IssueState.OPEN, 1)
+
+
+def test_a_success_at_a_bin_or_a_new_url_alone_resolves_nothing(endpoint: Endpoint) -> None:
+    attempt_hook(endpoint, 500, at=minutes_ago(3))
+    run()
+    Endpoint.objects.update(failing_since=None)  # as after a change of the URL
+    attempt_hook(endpoint, 200, url="http://bin.example/")
+    [issue] = run()
+    assert issue.state == IssueState.OPEN
+
+
+# -- kills, and what is deleted
+
+
+def test_a_killed_run_leaves_nothing_and_the_next_one_does_all(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt_hook(endpoint, 500)
+    before = IssueMark.objects.values().get()
+
+    def die(now: object) -> int:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(issues, "resolve_recovered", die)
+        with pytest.raises(SystemExit):
+            issues.update()
+    assert (Issue.objects.count(), IssueMark.objects.values().get()) == (0, before)
+    [issue] = run()
+    assert issue.hooks == 1
+
+
+def test_old_issues_and_those_of_deleted_endpoints_are_deleted(endpoint: Endpoint) -> None:
+    gone = InstanceFactory(url="http://gone.example/").endpoint
+    for one in (endpoint, gone):
+        attempt_hook(one, 500)
+    run()
+    with connection.cursor() as cursor:  # as code without issues does
+        cursor.execute("DELETE FROM hooks_tally WHERE endpoint_id = %s", [gone.pk])
+        cursor.execute("DELETE FROM hooks_lane WHERE endpoint_id = %s", [gone.pk])
+        cursor.execute("DELETE FROM hooks_endpoint WHERE id = %s", [gone.pk])
+    issues.update()
+    assert [issue.endpoint_id for issue in Issue.objects.all()] == [endpoint.pk]
+    IssueMark.objects.update(counted_up_to=2**60)
+    Issue.objects.update(last_failed_at=NOW() - timedelta(days=400))
+    issues.update()
+    assert not Issue.objects.exists()
