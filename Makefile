@@ -5,6 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 VENV := .venv
 PY := $(VENV)/bin/python
 SYNAPSE := $(VENV)/synapse
+CLIENTS := $(VENV)/clients
 CODE := accounts chatapi hooks instances testing_tools tests manage.py
 COMPILE := $(PY) -m compileall -q $(filter-out tests,$(CODE))
 
@@ -29,7 +30,7 @@ run: $(VENV)/ready ## start everything, and print the URL and a login when it is
 test: $(VENV)/tests-ready $(SYNAPSE)/ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")
 	@$(PY) -m pytest $(TESTS)
 
-check: $(VENV)/tests-ready node_modules/ready ## check style, types, layers, migrations, templates, JS and CSS, and the API schema
+check: $(VENV)/tests-ready $(CLIENTS)/ready node_modules/ready ## check style, types, layers, migrations, templates, JS and CSS, and the API schema
 	@$(PY) -m chatapi.quality
 
 format: $(VENV)/tests-ready node_modules/ready ## format code, templates, JS and CSS
@@ -49,7 +50,7 @@ screens: $(VENV)/tests-ready ## take the screenshots in docs/screens
 lock: ## pin requirements*.in in requirements*.lock and package.json in package-lock.json, with hashes
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
-	@for part in requirements requirements-tests requirements-synapse; do $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	@for part in requirements requirements-tests requirements-synapse requirements-clients; do $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 		--no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $$part.lock $$part.in || exit 1; done
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
 
@@ -75,6 +76,13 @@ $(SYNAPSE)/ready: requirements-synapse.lock
 	@echo "Installing the packages of requirements-synapse.lock into $(SYNAPSE) (once)."
 	@$(SYNAPSE)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-synapse.lock \
 		&& touch $@ || echo "Synapse could not be installed; the tests of the Matrix channel that need it will fail."
+
+# What reads the OpenAPI document pins other versions than the tests.
+$(CLIENTS)/ready: requirements-clients.lock
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@echo "Installing the packages of requirements-clients.lock into $(CLIENTS) (once)."
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-clients.lock
+	@touch $@
 
 # biome, which checks JS and CSS, is an npm package. Without Node.js this prints what is missing and does not stop make:
 # `make check` runs its other checks, and fails.

@@ -592,9 +592,10 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Chat API",
     "DESCRIPTION": (
         "REST API of the account: instances, the sandbox messenger, and the delivery log; "
-        "and the wire contract, which clients of the original Chat API speak."
+        "the hooks that endpoints receive; and the wire contract, which clients of the original Chat API speak."
     ),
     "VERSION": VERSION,
+    "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -608,6 +609,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "instances.contract.openapi.add_contract",
+        "instances.api.webhooks.add_webhooks",
     ],
     "ENUM_NAME_OVERRIDES": {
         "HookState": "hooks.models.State",

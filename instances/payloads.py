@@ -9,6 +9,14 @@ from django.conf import settings
 
 from instances import chat_ids
 from instances.models import Ack, Chat, Instance, Message, MessageType, Participant
+from instances.payload_types import (
+    AckHook,
+    ChatHook,
+    HookChat,
+    HookMessage,
+    MessageHook,
+    StatusHook,
+)
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 UNNUMBERED = '"messageNumber":0'
@@ -38,13 +46,13 @@ class ReceivedText(NamedTuple):
     ack: int | None = None
 
 
-def message_dict(message: Message | ReceivedText, *, chat_id: str, chat_name: str) -> dict[str, Any]:
+def message_dict(message: Message | ReceivedText, *, chat_id: str, chat_name: str) -> HookMessage:
     """Returns M of contract.md: a message as hooks and REST show it.
 
     `messages` has the same JSON from the database (contract/chats/messages.py); a test compares both.
     """
     quoted = message.quoted or {}
-    data = {
+    data: HookMessage = {
         "id": message.message_id,
         "body": message.body,
         "fromMe": message.from_me,
@@ -73,7 +81,8 @@ def message_body(message: Message, ack: Ack | None = None) -> bytes:
     data = message_dict(message, chat_id=message.chat.chat_id, chat_name=message.chat.name)
     if ack is not None:
         data["ack"] = ack.value
-    return encode({"messages": [data], "instanceId": str(message.instance.number)})
+    hook: MessageHook = {"messages": [data], "instanceId": str(message.instance.number)}
+    return encode(hook)
 
 
 def message_around_number(
@@ -98,13 +107,18 @@ def ack_body(message: Message, ack: Ack | None = None) -> bytes:
     `queueNumber` is that of the send reply, 0 if there was none.
     """
     ack = Ack(message.ack or Ack.SENT) if ack is None else ack
-    data = {
-        "id": message.message_id,
-        "queueNumber": message.queue_number or 0,
-        "chatId": message.chat.chat_id,
-        "status": ack.label,
+    hook: AckHook = {
+        "ack": [
+            {
+                "id": message.message_id,
+                "queueNumber": message.queue_number or 0,
+                "chatId": message.chat.chat_id,
+                "status": ack.label,
+            }
+        ],
+        "instanceId": str(message.instance.number),
     }
-    return encode({"ack": [data], "instanceId": str(message.instance.number)})
+    return encode(hook)
 
 
 # Participants of a group: chat id, and whether they are an admin; in the order in which they joined.
@@ -125,7 +139,7 @@ def invite_link(code: str) -> str:
     return f"{settings.SITE_URL}/invite/{code}"
 
 
-def chat_dict(chat: Chat, members: Members | None = None) -> dict[str, Any]:
+def chat_dict(chat: Chat, members: Members | None = None) -> HookChat:
     """Chat of contract.md; `last_time` in unix seconds. `members` as members_of returns them; None queries them."""
     members = members_of(chat) if members is None else members
     return {
@@ -142,16 +156,22 @@ def chat_dict(chat: Chat, members: Members | None = None) -> dict[str, Any]:
     }
 
 
-def chat_body(instance: Instance, *, old: dict[str, Any] | None, new: dict[str, Any]) -> bytes:
+def chat_body(instance: Instance, *, old: HookChat | None, new: HookChat) -> bytes:
     """`{"chatUpdate":[{"old":Chat|null,"new":Chat}],"instanceId":"12345"}`; both as `chat_dict` returns them."""
-    return encode({"chatUpdate": [{"old": old, "new": new}], "instanceId": str(instance.number)})
+    hook: ChatHook = {"chatUpdate": [{"old": old, "new": new}], "instanceId": str(instance.number)}
+    return encode(hook)
 
 
 def status_body(instance: Instance, *, old: tuple[str, str], new: tuple[str, str], at: datetime) -> bytes:
     """`{"instanceStatus":[{"old":S,"new":S,"time":…}],…}`; `old` and `new` are (accountStatus, substatus)."""
-    change = {
-        "old": {"accountStatus": old[0], "substatus": old[1]},
-        "new": {"accountStatus": new[0], "substatus": new[1]},
-        "time": int(at.timestamp()),
+    hook: StatusHook = {
+        "instanceStatus": [
+            {
+                "old": {"accountStatus": old[0], "substatus": old[1]},
+                "new": {"accountStatus": new[0], "substatus": new[1]},
+                "time": int(at.timestamp()),
+            }
+        ],
+        "instanceId": str(instance.number),
     }
-    return encode({"instanceStatus": [change], "instanceId": str(instance.number)})
+    return encode(hook)

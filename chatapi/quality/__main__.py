@@ -42,6 +42,7 @@ def checks(scratch: Path) -> list[tuple[str, list[str]]]:
             "API (spectacular --validate)",
             [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", str(scratch)],
         ),
+        ("API (openapi-spec-validator)", [str(BIN / "../clients/bin/openapi-spec-validator"), str(scratch)]),
         ("API as in docs/openapi.yaml", ["diff", "-u", str(SNAPSHOT), str(scratch)]),
         ("types (mypy)", [str(BIN / "mypy")]),
     ]

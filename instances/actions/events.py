@@ -6,7 +6,6 @@ have no gaps, the ids of hooks are in the order of the events, and a chat is cre
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from django.utils import timezone
 
@@ -15,6 +14,7 @@ from hooks.models import ChatKind, Direction, Kind, SkipReason
 from hooks.outbox import Event
 from instances import chat_ids, fast_lookup, payloads
 from instances.models import Ack, Instance, Message, StopReason
+from instances.payload_types import HookChat
 
 
 def lock(instance: Instance) -> None:
@@ -104,7 +104,7 @@ def of_status(instance: Instance, *, old: tuple[str, str]) -> Event:
     return Event(Kind.STATUS, body, skip=skip_of(instance, flag=instance.status_notifications_on))
 
 
-def of_chat(instance: Instance, *, old: dict[str, Any] | None, new: dict[str, Any]) -> Event:
+def of_chat(instance: Instance, *, old: HookChat | None, new: HookChat) -> Event:
     """The event of a new or changed chat; `old` and `new` as payloads.chat_dict returns them."""
     body = payloads.chat_body(instance, old=old, new=new)
     skip = skip_of(instance, flag=instance.chat_update_on)

@@ -56,6 +56,19 @@ class OldestFirst(pagination.CursorPagination):
         self.base_url = settings.SITE_URL + request.get_full_path()  # does not depend on the Host header
         return page
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Returns the schema of a page for the OpenAPI document. DRF's own is that of OpenAPI 3.0."""
+        page = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {
+                "next": {**page, "description": "The URL of the next page.", "example": None},
+                "previous": {**page, "description": "The URL of the page before.", "example": None},
+                "results": schema,
+            },
+        }
+
 
 class NewestFirst(OldestFirst):
     """The same, newest first."""

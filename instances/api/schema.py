@@ -86,6 +86,7 @@ INSTANCE = {
     "deliveryPausedAt": None,
     "deliveryPauseReason": None,
     "failingSince": None,
+    "cleaning": False,
     "settings": payload_examples.SETTINGS | {"strictOrder": False},
     "createdAt": "2030-01-01T09:00:00Z",
 }
@@ -117,10 +118,12 @@ ENDPOINT = {
         "chatIds": [],
         "chatKinds": None,
     },
+    "filtersInWords": "Acks",
     "secret": "whsec_8Cq2b0dYxJb5i1oKZ4bq3H8zB0yQ3m5T",
     "previousSecretUntil": None,
     "pausedAt": None,
     "pauseReason": None,
+    "cancelling": False,
     "failingSince": None,
 }
 HOOK = {

@@ -9,7 +9,7 @@ of its token. They write no audit entries, so they take no `acting_user`.
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 from unicodedata import category
 
 from django.db import connection, transaction
@@ -22,6 +22,7 @@ from instances import chat_ids, payloads
 from instances.actions import events
 from instances.actions.chats import change_order
 from instances.models import Chat, Instance, Participant
+from instances.payload_types import HookChat
 
 NAME_LENGTH = 200
 # Participants of a group that are stored; *ours*. WhatsApp has as many. The groups of other messengers have thousands,
@@ -227,7 +228,7 @@ def describe_participants(
         Participant.objects.bulk_update(changed, ["name", "other_id"], batch_size=200)
 
 
-def emit_chat_update(chat: Chat, before: dict[str, Any]) -> None:
+def emit_chat_update(chat: Chat, before: HookChat) -> None:
     """Create the chatUpdate hook if the chat differs from `before`, its former chat_dict."""
     now = payloads.chat_dict(chat)
     if now != before:

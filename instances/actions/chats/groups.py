@@ -399,5 +399,4 @@ def change_participants(group: Chat, known: Mapping[str, bool], wanted: Mapping[
 
 def invite_link_of(group: Chat) -> str | None:
     """Returns the group's invite link; None if it has none or the account has left it."""
-    link: str | None = payloads.chat_dict(group, ())["metadata"]["groupInviteLink"]
-    return link
+    return payloads.chat_dict(group, ())["metadata"]["groupInviteLink"]

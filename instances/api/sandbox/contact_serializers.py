@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.validators import URLValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -9,6 +10,15 @@ from instances import chat_ids
 from instances.api.serializers.strict import StrictSerializer
 
 MAX_SECONDS = 86_400
+
+
+class UrlOrEmpty(serializers.CharField):
+    """A URL, or an empty text. A URLField is documented as `oneOf` two formats, and an empty text has both."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        URLValidator()(text)
+        return text
 
 
 class ContactChangeSerializer(StrictSerializer):
@@ -20,11 +30,11 @@ class ContactChangeSerializer(StrictSerializer):
         required=False,
         help_text="The name in the phone's address book. A change sends a `chatUpdate`.",
     )
-    image = serializers.URLField(
+    image = UrlOrEmpty(
         max_length=2000,
         allow_blank=True,
         required=False,
-        help_text="The URL of the picture. A change sends a `chatUpdate`.",
+        help_text="The URL of the picture, or empty. A change sends a `chatUpdate`.",
     )
     hasAccount = serializers.BooleanField(
         source="has_account",

@@ -54,6 +54,6 @@ class PhoneSerializer(serializers.Serializer[Any]):
     battery = serializers.IntegerField(help_text="Percent.")
     phone = serializers.CharField()
 
-    @extend_schema_field({"type": "string", "nullable": True, "enum": [*LoadingReason.values, None]})
+    @extend_schema_field({"type": ["string", "null"], "enum": [*LoadingReason.values, None]})
     def get_reason(self, instance: Any) -> str | None:
         return instance.loading_reason or None

@@ -15,6 +15,7 @@ from instances.api.errors import Conflict
 from instances.api.views.instances import no_instance
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.models import Channel, Chat, Instance, Message
+from instances.payload_types import HookMessage
 
 
 def get_sandbox(request: Request, number: str) -> Instance:
@@ -35,7 +36,7 @@ def validate(serializer: Any) -> dict[str, Any]:
     return given
 
 
-def message_json(message: Message) -> dict[str, Any]:
+def message_json(message: Message) -> HookMessage:
     """A message in the format of hooks."""
     return payloads.message_dict(message, chat_id=message.chat.chat_id, chat_name=message.chat.name)
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_serializer
 from rest_framework import exceptions, serializers, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,6 +40,7 @@ EXAMPLE = OpenApiExample("Acks for a second system", value=schema.ENDPOINT, resp
 PARAMETERS = [schema.INSTANCE_ID, schema.ENDPOINT_ID]
 
 
+@extend_schema_serializer(many=False)
 class EndpointsSerializer(serializers.Serializer[Any]):
     """The endpoints of an instance."""
 

@@ -72,8 +72,8 @@ def dialog_dicts(instance: Instance, chats: Sequence[Chat]) -> list[dict[str, An
     names = given_names | {one: name for one, name in names_of(instance, people).items() if name}
     found = []
     for chat in chats:
-        data = chat_dict(chat, members[chat.pk])
-        data["metadata"] |= {
+        data: dict[str, Any] = {**chat_dict(chat, members[chat.pk])}
+        data["metadata"] = data["metadata"] | {
             "labels": labels[chat.pk],
             "participantsInfo": [
                 {"id": member, "name": names.get(member) or chat_ids.bare_id(member)}

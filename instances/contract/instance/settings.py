@@ -16,7 +16,7 @@ SCHEMAS: dict[Any, dict[str, Any]] = {
     value_parsing.parse_bool: {"type": "boolean"},
     parse_seconds: {"type": "integer", "minimum": 0, "maximum": YEAR},
 }
-TEXT_OR_NULL = {"type": "string", "nullable": True}
+TEXT_OR_NULL = {"type": ["string", "null"]}
 
 
 def setting_argument(setting: Setting) -> Argument:

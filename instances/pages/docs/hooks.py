@@ -1,17 +1,12 @@
 """An example of each of the four kinds of hooks, with the exact bytes that instances/payloads.py creates."""
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.conf import settings
 from django.utils.safestring import SafeString
 
-from instances import payloads
-from instances.models import Ack, Chat, Instance, Message
+from instances import hook_examples
 from instances.pages.docs.markup import highlight_code, render_inline
-from instances.payload_examples import CHAT, MEMBER, RECEIVED, SENT
-
-EVENT_TIME = datetime(2026, 11, 15, tzinfo=UTC)
 
 
 class Family(NamedTuple):
@@ -26,71 +21,33 @@ class Family(NamedTuple):
 
 def build_families(number: int) -> list[Family]:
     """Returns the examples for the instance with this number. Nothing is saved."""
-    instance = Instance(number=number, phone="15550001111")
-    chat = Chat(instance=instance, chat_id=CHAT, name="Ann", last_time=EVENT_TIME)
-    group = Chat(
-        instance=instance,
-        chat_id="15550001111-1479621234@g.us",
-        name="Friends",
-        is_group=True,
-        last_time=EVENT_TIME,
-        invite_code="Kq3vX9mBt0aZ",
-    )
-    received = Message(
-        instance=instance,
-        chat=chat,
-        number=102,
-        message_id=RECEIVED,
-        author=CHAT,
-        sender_name="Ann",
-        body="Hello",
-        time=EVENT_TIME,
-    )
-    sent = Message(
-        instance=instance,
-        chat=chat,
-        number=103,
-        message_id=SENT,
-        author="15550001111@c.us",
-        body="Hi",
-        from_me=True,
-        by_api=True,
-        ack=Ack.SENT,
-        queue_number=2223,
-        time=EVENT_TIME,
-    )
-    own = ("15550001111@c.us", True)
-    old = payloads.chat_dict(group, [own])
-    new = payloads.chat_dict(group, [own, (MEMBER, False)])
-    change = payloads.status_body(
-        instance, old=("got qr code", "normal"), new=("authenticated", "normal"), at=EVENT_TIME
-    )
+    instance = hook_examples.example_instance(number)
     return [
         build_family(
             "messages",
             "A message",
             "Every message, incoming and outgoing: `fromMe` is true for outgoing ones; `self` is 1 if the API sent it "
             "and 0 if it was typed on the phone. A missed call is a message of type `call_log`.",
-            payloads.message_body(received),
+            hook_examples.received(instance),
         ),
         build_family(
             "ack",
             "An ack",
             "With `ackNotificationsOn`. `id` and `queueNumber` are those of the send reply. A status never goes back, "
             "but one can be skipped. A message typed on the phone gets no acks.",
-            payloads.ack_body(sent, Ack.DELIVERED),
+            hook_examples.delivered(instance),
         ),
         build_family(
             "chatUpdate",
             "A chat",
             "With `chatUpdateOn`: a chat is new (`old` is null), or its name, picture or members changed.",
-            payloads.chat_body(instance, old=old, new=new),
+            hook_examples.member_added(instance),
         ),
         build_family(
             "instanceStatus",
             "A status",
             "With `statusNotificationsOn`. *ours*: the original's key is not known.",
-            change,
+            hook_examples.authenticated(instance),
         ),
     ]
 

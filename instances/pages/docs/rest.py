@@ -1,4 +1,4 @@
-"""The operations of the REST API as their docs page shows them, from the OpenAPI document and its examples."""
+"""The operations of the REST API and the webhooks as their docs page shows them, from the OpenAPI document."""
 
 import json
 import re
@@ -66,9 +66,31 @@ class Group(NamedTuple):
     operations: list[Operation]
 
 
+class Example(NamedTuple):
+    label: str
+    text: str
+    html: SafeString
+
+
+class Webhook(NamedTuple):
+    """A kind of hook that endpoints receive."""
+
+    anchor: str
+    summary: str
+    paragraphs: list[SafeString]
+    fields: list[Field]
+    examples: list[Example]
+    haystack: str
+
+
 class Reference(NamedTuple):
+    """`headers` and `statuses` are those of every webhook: of the request, and what the endpoint responds."""
+
     groups: list[Group]
     failures: list[Failure]
+    webhooks: list[Webhook]
+    headers: list[Field]
+    statuses: list[Field]
 
 
 class OperationWithCurl(NamedTuple):
@@ -93,9 +115,23 @@ def reference() -> Reference:
                     if status >= "400":
                         failures.setdefault(status, build_failure(status, response))
     names = [tag["name"] for tag in document["tags"] if tag["name"] in groups]
+    webhooks = [item["post"] for item in document["webhooks"].values()]
     return Reference(
         [Group(name, slugify(name), groups[name]) for name in names],
         [failures[status] for status in sorted(failures)],
+        [build_webhook(described, schemas) for described in webhooks],
+        [
+            build_field(each["name"], each["schema"], each["required"], each["description"])
+            for each in webhooks[0]["parameters"]
+        ],
+        [
+            Field(
+                "any other status" if status == "default" else status,
+                False,
+                render_inline(response["description"]),
+            )
+            for status, response in webhooks[0]["responses"].items()
+        ],
     )
 
 
@@ -107,6 +143,12 @@ def find_operations(query: str) -> list[Group]:
         for group in reference().groups
     ]
     return [group for group in found if group.operations]
+
+
+def find_webhooks(query: str) -> list[Webhook]:
+    """Returns the webhooks whose words or fields contain all words of the query."""
+    words = query.lower().split()
+    return [webhook for webhook in reference().webhooks if contains_all(webhook.haystack, words)]
 
 
 def add_curl(operation: Operation, number: int) -> OperationWithCurl:
@@ -165,6 +207,27 @@ def build_operation(
     )
 
 
+def build_webhook(described: dict[str, Any], schemas: "Schemas") -> Webhook:
+    content = described["requestBody"]["content"][JSON]
+    fields = list(
+        schemas.fields(content["schema"], without="readOnly", depth=-1)
+    )  # the outer level is an envelope
+    examples = []
+    for example in content["examples"].values():
+        text = pretty(example["value"])
+        examples.append(Example(example["summary"], text, highlight_code(text, "json")))
+    names = " ".join(field.name for field in fields)
+    text = described["description"]
+    return Webhook(
+        anchor=described["operationId"],
+        summary=described["summary"],
+        paragraphs=render_paragraphs(text),
+        fields=fields,
+        examples=examples,
+        haystack=f"webhook hook {described['operationId']} {described['summary']} {text} {names}".lower(),
+    )
+
+
 def place_in(path: str, name: str) -> int:
     """Returns where the path has this parameter, to sort by; those of the query come after all."""
     return path.find(f"{{{name}}}") % (len(path) + 1)
@@ -205,23 +268,34 @@ def build_field(name: str, schema: dict[str, Any], required: bool, description: 
 
 def describe_type(schema: dict[str, Any], choices: list[tuple[str, str]]) -> str:
     """Returns the type in words: "string of up to 64 characters, or null"."""
-    if schema.get("type") == "array":
+    types = types_of(schema)
+    is_nullable = "null" in types or None in schema.get("enum", ())
+    type_name = next((name for name in types if name != "null"), "any value")
+    if type_name == "array":
         words = describe_type(schema.get("items", {}), choices)
         first, _, rest = words.partition(" ")
         words = f"some {rest}" if words.startswith("one of ") else f"list of {first}s {rest}".strip()
     elif choices or "enum" in schema:
-        words = list_choices(choices or [(value, value) for value in schema["enum"]])
+        words = list_choices(
+            choices or [(str(value), str(value)) for value in schema["enum"] if value is not None]
+        )
     else:
-        words = FORMATS.get(schema.get("format", ""), schema.get("type", "any value"))
+        words = FORMATS.get(schema.get("format", ""), type_name)
         if "maxLength" in schema:
             words += f" of up to {schema['maxLength']:,} characters"
         if "minimum" in schema and "maximum" in schema:
             words += f" from {schema['minimum']} to {schema['maximum']}"
     if "default" in schema:
         words += f", {json.dumps(schema['default'])} if left out"
-    if schema.get("nullable"):
+    if is_nullable:
         words += ", or null"
     return words
+
+
+def types_of(schema: dict[str, Any]) -> list[str]:
+    """Returns the names of the schema's types: in OpenAPI 3.1 they are one name or a list with `null`."""
+    named = schema.get("type", [])
+    return [named] if isinstance(named, str) else named
 
 
 def list_choices(choices: list[tuple[str, str]]) -> str:
@@ -251,18 +325,24 @@ class Schemas:
         if "$ref" in schema:
             parts.append(self.by_name[schema["$ref"].rpartition("/")[2]])
         found: dict[str, Any] = {}
+        is_nullable = False
         for part in parts:
             resolved = self.resolve(part)
-            if resolved.get("enum") != [None]:
+            if types_of(resolved) == ["null"]:
+                is_nullable = True
+            else:
                 found |= resolved
-        return found | own
+        found |= own
+        if is_nullable:
+            found["type"] = [*types_of(found), "null"]
+        return found
 
     def fields(
         self, schema: dict[str, Any], *, without: str, prefix: str = "", depth: int = 0
     ) -> Iterator[Field]:
         """Yields the fields of an object or of a list's objects, and those in them, except those marked `without`."""
         schema = self.resolve(schema)
-        if schema.get("type") == "array":
+        if "array" in types_of(schema):
             yield from self.fields(
                 schema.get("items", {}), without=without, prefix=f"{prefix}[].", depth=depth
             )
@@ -270,11 +350,11 @@ class Schemas:
         required = schema.get("required", ())
         for name, found in schema.get("properties", {}).items():
             field = self.resolve(found)
-            if field.get("type") == "array":
+            if "array" in types_of(field):
                 field = field | {"items": self.resolve(field.get("items", {}))}
             if field.get(without):
                 continue
             yield build_field(f"{prefix.replace('.[]', '[]')}{name}", field, name in required)
             if depth + 1 < MAX_DEPTH:
-                inner = f"{prefix}{name}" if field.get("type") == "array" else f"{prefix}{name}."
+                inner = f"{prefix}{name}" if "array" in types_of(field) else f"{prefix}{name}."
                 yield from self.fields(field, without=without, prefix=inner, depth=depth + 1)

@@ -81,22 +81,27 @@ def list_url_forms(credentials: ShownCredentials) -> str:
 @require_safe
 @never_cache
 def rest(request: HtmxRequest) -> HttpResponse:
-    """All operations of REST, or those that match `?q=`; htmx gets only these."""
+    """All operations of REST and all webhooks, or those that match `?q=`; htmx gets only these."""
     instance = chosen_instance(request) if request.user.is_authenticated else None
     query = search_text(request)
     number = credentials_to_show(instance).number
     groups = docs_rest.find_operations(query)
+    webhooks = docs_rest.find_webhooks(query)
+    reference = docs_rest.reference()
     context = {
         "docs_instance": instance,
         "query": query,
         "address": f"{settings.SITE_URL}{request.path}",
         "key": NO_KEY,
-        "failures": docs_rest.reference().failures,
+        "failures": reference.failures,
         "groups": [
             (group, [docs_rest.add_curl(operation, number) for operation in group.operations])
             for group in groups
         ],
-        "is_found": bool(groups),
+        "webhooks": webhooks,
+        "webhook_headers": reference.headers if not query else (),
+        "webhook_statuses": reference.statuses if not query else (),
+        "is_found": bool(groups or webhooks),
     }
     return render(request, f"{REST}#found" if request.htmx else REST, context)
 

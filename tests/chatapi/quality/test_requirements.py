@@ -8,7 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCT, TESTS = ROOT / "requirements.lock", ROOT / "requirements-tests.lock"
-SYNAPSE = ROOT / "requirements-synapse.lock"  # of an environment of its own
+# Each of an environment of its own.
+SYNAPSE, CLIENTS = ROOT / "requirements-synapse.lock", ROOT / "requirements-clients.lock"
 
 # Imports every module of the product; the modules named in the arguments cannot be imported.
 IMPORT_ALL = """
@@ -61,7 +62,7 @@ def test_packages_in_both_lock_files_have_the_same_version() -> None:
 
 
 def test_lock_files_hold_every_package_with_hashes_and_name_no_index() -> None:
-    for lock in (PRODUCT, TESTS, SYNAPSE):
+    for lock in (PRODUCT, TESTS, SYNAPSE, CLIENTS):
         for requirement in re.split(r"\n(?=\S)", lock.read_text().strip()):
             assert re.fullmatch(
                 r"[a-z0-9._-]+==\S+( ; [^\\]+)? \\\n(    --hash=sha256:[0-9a-f]{64}( \\\n)?)+", requirement
@@ -69,7 +70,7 @@ def test_lock_files_hold_every_package_with_hashes_and_name_no_index() -> None:
 
 
 def test_every_package_that_is_asked_for_is_pinned() -> None:
-    for lock in (PRODUCT, TESTS, SYNAPSE):
+    for lock in (PRODUCT, TESTS, SYNAPSE, CLIENTS):
         wanted = re.findall(r"^[a-z0-9][a-z0-9-]*", lock.with_suffix(".in").read_text(), re.MULTILINE)
         assert wanted
         assert set(wanted) <= pins(lock).keys()

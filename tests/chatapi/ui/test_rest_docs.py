@@ -56,11 +56,12 @@ def copied(page: str, operation: str) -> str:
     return html.unescape(line)
 
 
-def test_every_operation_of_the_document_is_on_the_page(alice: Client) -> None:
+def test_every_operation_and_webhook_of_the_document_is_on_the_page(alice: Client) -> None:
+    document = parse(DOCUMENT.read_bytes())
     described = [
         operation["operationId"]
-        for path, by_verb in parse(DOCUMENT.read_bytes())["paths"].items()
-        if path.startswith("/api/v1/")
+        for path, by_verb in (*document["paths"].items(), *document["webhooks"].items())
+        if path.startswith("/api/v1/") or path in document["webhooks"]
         for operation in by_verb.values()
     ]
     page = page_of(alice)
@@ -80,6 +81,19 @@ def test_an_operation_has_its_parameters_fields_and_response(alice: Client) -> N
     assert "filters.chatKinds" in added
     assert "Responds with 201; if it fails, with 400 , 401 , 404 , 409 , 429 ." in added
     assert '"instanceId": "1203344556"' in html.unescape(article_of(page, "addEndpoint"))
+
+
+def test_a_webhook_has_its_headers_fields_and_examples(alice: Client) -> None:
+    page = page_of(alice)
+    section = words_of(page[page.index('id="webhooks"') :])
+    assert "webhook-attempt required string. The number of the attempt" in section
+    assert "410 Not delivered, and not retried." in section
+    article = article_of(page, "chatHook")
+    listed = words_of(article)
+    assert "chatUpdate[].old required object, or null. Null if the chat is new." in listed
+    assert "chatUpdate[].new.metadata.participants required list of strings. Chat ids" in listed
+    assert html.unescape(article).count('"instanceId": "1203344556"') == 2  # of two examples, to copy
+    assert operations_on(page_of(alice, "?q=webhook+queueNumber")) == ["ackHook"]
 
 
 def test_fields_of_lists_are_named_by_their_place() -> None:
