@@ -407,6 +407,7 @@ SCHEDULES = {
     "issues": ("hooks.maintenance.issues.update", 1),
     "lost links": ("instances.tasks.mail_lost_links", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
+    "tallies": ("hooks.tallies.add_up", 5),
     "partitions": ("hooks.maintenance.new_days.prepare", 10),
     "old hooks": ("hooks.maintenance.retention.drop_old", 60),
     "hooks of deleted instances": ("hooks.maintenance.deleted_instances.drop", 60),

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from django.db import transaction
 
-from hooks.models import UNFINISHED, Hook, State, Tally
+from hooks import tallies
+from hooks.models import UNFINISHED, Hook, State
 from hooks.outbox import Event, emit_all
 
 BATCH = 2000  # hooks per transaction at most: 200 ms
@@ -22,7 +23,7 @@ def emit_evenly(
     `make(key, number)` returns the event; `number` continues the count of hooks that the instance has emitted.
     `rate` is in hooks per second: each transaction creates those due by then. None: as fast as possible.
     """
-    numbers = dict(Tally.objects.filter(pk__in=keys).values_list("pk", "emitted"))
+    numbers = tallies.emitted(keys)
     began, done = time.perf_counter(), 0
     while done < count:
         due = min(count - done, BATCH)

@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Sum
 from django.utils import timezone
 
+from hooks import tallies
 from hooks.log.delays import waiting_bounds
-from hooks.models import HEARTBEAT_AGE, Endpoint, Measure, Outcome, Role, Runner, State, Tally, is_alive
+from hooks.models import HEARTBEAT_AGE, Endpoint, Measure, Outcome, Role, Runner, State, is_alive
 from hooks.sql.lane_queries import IN_BOUNDS, earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
@@ -217,14 +218,7 @@ def snapshot() -> Snapshot:
     measured: Counter[Series] = Counter()
     for name, label, value in Measure.objects.values_list("name", "label").annotate(value=Sum("value")):
         measured[name, label] = value
-    tallies = Tally.objects.aggregate(
-        endpoints=Count(
-            "pk", filter=Q(emitted__gt=F("skipped"))
-        ),  # before the sums, which take the columns' names
-        emitted=Sum("emitted"),
-        skipped=Sum("skipped"),
-        cancelled=Sum("cancelled"),
-    )
+    counted = tallies.totals()
     runs = list(
         Runner.objects.unfinished(Role.DISPATCH)
         .annotate(heartbeat_age=HEARTBEAT_AGE)
@@ -233,18 +227,18 @@ def snapshot() -> Snapshot:
     )
     alive = [in_flight for age, in_flight in runs if is_alive(age)]
     finished = {state.value: measured[FINISHED, state.value] for state in (State.DELIVERED, State.FAILED)}
-    for state in (State.SKIPPED, State.CANCELLED):
-        # The trigger on hooks_tally adds the counts of deleted instances to hooks_measure.
-        finished[state.value] = measured[FINISHED, state.value] + (tallies[state.value] or 0)
+    # The trigger on hooks_tally adds the counts of deleted instances to hooks_measure.
+    for state, number in ((State.SKIPPED, counted.skipped), (State.CANCELLED, counted.cancelled)):
+        finished[state.value] = measured[FINISHED, state.value] + number
     return Snapshot(
-        emitted=measured["emitted", ""] + (tallies["emitted"] or 0),
+        emitted=measured["emitted", ""] + counted.emitted,
         finished=finished,
         attempts={outcome.value: measured[ATTEMPTS, outcome.value] for outcome in Outcome},
         waiting=waiting(),
         in_flight=sum(alive),
         dispatchers=len(alive),
         heartbeat_age=max(runs[0][0].total_seconds(), 0.0) if runs else None,
-        endpoints=tallies["endpoints"],
+        endpoints=counted.endpoints,
         histograms={
             name: Histogram(
                 [(str(bound), measured[name, str(bound)]) for bound in (*bounds, "inf")], measured[name, SUM]

@@ -53,15 +53,16 @@ def insert_sql(source: str, *, body: str = "decode(n.body, 'hex')") -> str:
     RETURNING id, endpoint_id, state"""
 
 
+OF_ENDPOINT = f"e.id, e.url, e.borrowed_url, e.borrowed_until, e.guaranteed, {IS_SIMPLE} AS is_simple"
 # Locks the tally; if the endpoint is simple, counts and inserts the hooks. One row without a hook's id if it is not.
 EMIT = f"""
-WITH e AS (
-    UPDATE hooks_tally t SET
-        emitted = t.emitted + CASE WHEN {IS_SIMPLE} THEN %(number)s::int ELSE 0 END,
-        skipped = t.skipped + CASE
-            WHEN NOT ({IS_SIMPLE}) THEN 0 WHEN {HAS_NO_URL} THEN %(number)s::int ELSE %(skipped)s::int END
-    FROM hooks_endpoint e WHERE t.endpoint_id = %(endpoint)s::bigint AND e.id = t.endpoint_id
-    RETURNING e.id, e.url, e.borrowed_url, e.borrowed_until, e.guaranteed, {IS_SIMPLE} AS is_simple
+WITH e AS MATERIALIZED (
+    SELECT {OF_ENDPOINT} FROM hooks_tally t JOIN hooks_endpoint e ON e.id = t.endpoint_id
+    WHERE t.endpoint_id = %(endpoint)s::bigint FOR NO KEY UPDATE OF t
+), counted AS (
+    INSERT INTO hooks_emittedcount (endpoint_id, emitted, skipped)
+    SELECT e.id, %(number)s::int, CASE WHEN {HAS_NO_URL} THEN %(number)s::int ELSE %(skipped)s::int END
+    FROM e WHERE e.is_simple
 ), created AS ({insert_sql(f"e, {EVENTS} WHERE e.is_simple")}
 )
 SELECT created.id, e.id, created.state FROM e LEFT JOIN created ON true ORDER BY created.id
@@ -76,13 +77,11 @@ WITH n AS MATERIALIZED (
 ), locked AS MATERIALIZED (
     SELECT t.endpoint_id, w.number, w.skipped FROM hooks_tally t JOIN wanted w ON t.endpoint_id = w.endpoint
     ORDER BY t.endpoint_id FOR NO KEY UPDATE OF t
-), e AS (
-    UPDATE hooks_tally t SET
-        emitted = t.emitted + CASE WHEN {IS_SIMPLE} THEN l.number ELSE 0 END,
-        skipped = t.skipped + CASE
-            WHEN NOT ({IS_SIMPLE}) THEN 0 WHEN {HAS_NO_URL} THEN l.number ELSE l.skipped END
-    FROM locked l JOIN hooks_endpoint e ON e.id = l.endpoint_id WHERE t.endpoint_id = l.endpoint_id
-    RETURNING e.id, e.url, e.borrowed_url, e.borrowed_until, e.guaranteed, {IS_SIMPLE} AS is_simple
+), e AS MATERIALIZED (
+    SELECT l.number, l.skipped, {OF_ENDPOINT} FROM locked l JOIN hooks_endpoint e ON e.id = l.endpoint_id
+), counted AS (
+    INSERT INTO hooks_emittedcount (endpoint_id, emitted, skipped)
+    SELECT e.id, e.number, CASE WHEN {HAS_NO_URL} THEN e.number ELSE e.skipped END FROM e WHERE e.is_simple
 ), created AS ({insert_sql("e JOIN n ON n.endpoint = e.id AND e.is_simple")}
 )
 SELECT created.id, e.id, created.state FROM e LEFT JOIN created ON created.endpoint_id = e.id ORDER BY created.id
@@ -91,15 +90,15 @@ SELECT created.id, e.id, created.state FROM e LEFT JOIN created ON created.endpo
 INSERT = insert_sql(f"{EVENTS} JOIN hooks_endpoint e ON e.id = n.endpoint")
 # Rows are locked in the order of their ids, as by all who lock several.
 COUNT = """
-WITH locked AS (
+WITH locked AS MATERIALIZED (
     SELECT t.endpoint_id, u.emitted, u.skipped
     FROM hooks_tally t
     JOIN unnest(%s::bigint[], %s::int[], %s::int[]) AS u (id, emitted, skipped) ON t.endpoint_id = u.id
     ORDER BY t.endpoint_id FOR NO KEY UPDATE OF t
 )
-UPDATE hooks_tally t SET emitted = t.emitted + locked.emitted, skipped = t.skipped + locked.skipped
-FROM locked WHERE t.endpoint_id = locked.endpoint_id
-RETURNING t.endpoint_id
+INSERT INTO hooks_emittedcount (endpoint_id, emitted, skipped)
+SELECT endpoint_id, emitted, skipped FROM locked
+RETURNING endpoint_id
 """
 
 
@@ -108,21 +107,20 @@ ENDPOINT_COLUMNS = ("url", "borrowed_url", "borrowed_until", "guaranteed")
 
 
 def emit_one_sql(event: str) -> str:
-    """SQL of the CTEs `counted` and `created`, which count and create one hook in the statement that writes its event.
+    """SQL of CTEs that lock the tally, and count and create one hook, in the statement that writes its event.
 
     `event` is a CTE of that statement with one row: the `id` and the ENDPOINT_COLUMNS of the endpoint, for which
     IS_SIMPLE is true, and the bytes of the hook's `body`. If it has no row, no hook is created. The parameters are
     those of one_event_parameters().
     """
-    return f"""counted AS (
-    UPDATE hooks_tally t SET
-        emitted = t.emitted + 1,
-        skipped = t.skipped + CASE WHEN %(skip)s <> '' OR {HAS_NO_URL} THEN 1 ELSE 0 END
-    FROM {event} e WHERE t.endpoint_id = e.id
-    RETURNING e.*
+    return f"""locked_tally AS MATERIALIZED (
+    SELECT e.* FROM {event} e JOIN hooks_tally t ON t.endpoint_id = e.id FOR NO KEY UPDATE OF t
+), counted AS (
+    INSERT INTO hooks_emittedcount (endpoint_id, emitted, skipped)
+    SELECT e.id, 1, CASE WHEN %(skip)s <> '' OR {HAS_NO_URL} THEN 1 ELSE 0 END FROM locked_tally e
 ), created AS ({
         insert_sql(
-            '''counted e, (
+            '''locked_tally e, (
         SELECT 0 AS place, %(public_id)s::uuid AS public_id, %(kind)s::text AS kind, %(message)s::text AS message,
             %(chat)s::text AS chat, %(skip)s::text AS skip, '' AS to_url) AS n''',
             body="e.body",

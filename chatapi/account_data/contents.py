@@ -200,6 +200,7 @@ LACKING: dict[str, str] = {
 WITHOUT_CONTENT: dict[str, str] = {
     "hooks.Lane": "which dispatcher sends an endpoint's hooks now",
     "hooks.Tally": "counters for `manage.py hooks check`",
+    "hooks.EmittedCount": "counters for `manage.py hooks check`",
     "hooks.RedeliveryPart": "how far a job has come",
     "instances.OutgoingQueue": "counters of the queue",
     "instances.ReceiverState": "which receiver has an instance, and how far it has received",

@@ -25,7 +25,16 @@ from hooks.models.choices import (
     Trigger,
     Verdict,
 )
-from hooks.models.endpoints import MAX_CHATS, MAX_ENDPOINTS, OTHER_IDS, Endpoint, Lane, Tally, new_secret
+from hooks.models.endpoints import (
+    MAX_CHATS,
+    MAX_ENDPOINTS,
+    OTHER_IDS,
+    EmittedCount,
+    Endpoint,
+    Lane,
+    Tally,
+    new_secret,
+)
 from hooks.models.hooks import (
     CLOCK_TOLERANCE,
     Attempt,
@@ -76,6 +85,7 @@ __all__ = [
     "Direction",
     "DroppedCount",
     "DroppedPartition",
+    "EmittedCount",
     "Endpoint",
     "Hook",
     "HookQuerySet",

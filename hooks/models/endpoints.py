@@ -289,8 +289,9 @@ class Lane(models.Model):
 class Tally(models.Model):
     """Counts the hooks that an endpoint has emitted, independently of their rows; it proves that none is lost.
 
-    emitted = dropped by retention + the rows in all states; `manage.py hooks check` verifies this. The row lock is
-    held until the emitting transaction ends, so the ids in a lane are in commit order.
+    emitted = dropped by retention + the rows in all states; `manage.py hooks check` verifies this. What events have
+    counted a moment ago is in EmittedCount, and belongs to it. The row lock is held until the emitting transaction
+    ends, so the ids in a lane are in commit order.
     """
 
     endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="tally")
@@ -302,3 +303,19 @@ class Tally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.emitted} emitted"
+
+
+class EmittedCount(models.Model):
+    """How many hooks one transaction has emitted at an endpoint; hooks/tallies.py adds them to its Tally later.
+
+    No row is ever changed. It has no foreign key in the database, which would cost each event a look-up: the tally is
+    locked, so the endpoint exists. The counts of a deleted endpoint are kept in Measure.
+    """
+
+    id: Any = models.BigAutoField(primary_key=True)
+    endpoint_id = models.BigIntegerField()
+    emitted = models.BigIntegerField()
+    skipped = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.emitted} emitted by endpoint {self.endpoint_id}"

@@ -173,7 +173,7 @@ def empty() -> None:
     from instances.actions.load_test import remove_load_test
 
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE hooks_hook, hooks_attempt, hooks_minutecount CASCADE")
+        cursor.execute("TRUNCATE hooks_hook, hooks_attempt, hooks_minutecount, hooks_emittedcount CASCADE")
         cursor.execute("UPDATE hooks_tally SET emitted = 0, dropped = 0")
     remove_load_test()
     with connection.cursor() as cursor:

@@ -148,6 +148,7 @@ def fill(hooks: int = 1_000_000, *, busy_every: int = 2, idle: int = 0, by_day: 
         cursor.execute("UPDATE hooks_countingstart SET at = clock_timestamp() - interval '31 days'")
         for definition in definitions:
             cursor.execute(definition)
+        cursor.execute("TRUNCATE hooks_emittedcount")
         cursor.execute(
             "UPDATE hooks_tally t SET emitted = counted.number FROM ("
             "SELECT endpoint_id, count(*) AS number FROM hooks_hook GROUP BY endpoint_id"

@@ -16,7 +16,7 @@ from hooks.actions.hooks import resend
 from hooks.dispatch import due_lanes
 from hooks.log import delays
 from hooks.maintenance import conservation, new_days, old_partitions, retention
-from hooks.models import Attempt, DroppedPartition, Endpoint, Hook, Kind, Outcome, State, Tally
+from hooks.models import Attempt, DroppedPartition, EmittedCount, Endpoint, Hook, Kind, Outcome, State, Tally
 from hooks.sql import partitions
 from hooks.sql.partitions import Partition, first_id
 from tests.factories import InstanceFactory
@@ -164,8 +164,7 @@ def test_an_old_partition_is_dropped_with_its_hooks_and_attempts(endpoint: Endpo
     partition = make(LONG_AGO, 6)
     old_hooks(endpoint, 3, partition)
     Hook.objects.filter(endpoint=endpoint).update(endpoint=other)
-    Tally.objects.filter(pk=other.pk).update(emitted=3)
-    Tally.objects.filter(pk=endpoint.pk).update(emitted=0)
+    EmittedCount.objects.update(endpoint_id=other.pk)
     [young] = emit(endpoint)
     assert retention.drop_old().startswith("3 hooks, ")
     assert tables_of(partition) == []

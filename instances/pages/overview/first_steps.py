@@ -35,7 +35,8 @@ def first_steps(instance: Instance) -> list[Step]:
     """
     if not instance.may_change or instance.first_steps_done_at is not None:
         return []
-    # Without this check, every page of a busy instance would read its newest 501 hooks.
+    # Without this check, every page of a busy instance would read its newest 501 hooks. Those of the last five minutes
+    # are not in the tally yet.
     emitted = Tally.objects.filter(pk=instance.pk).values_list("emitted", flat=True).first()
     if (emitted or 0) > HOOKS_MAX:
         return []

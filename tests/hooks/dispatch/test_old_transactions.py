@@ -13,15 +13,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks import worker_slots
+from hooks import outbox, tallies, worker_slots
 from hooks.dispatch import claim, due_lanes, loop, record
 from hooks.dispatch.database_threads import Sweeper
 from hooks.dispatch.retry_windows import ALL, OVERLAP, WHOLE_EVERY, RetryWindows
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
 from hooks.models import Endpoint, Hook, Kind, Lane, Role, State, Trigger
+from instances.actions.messages import receive_message
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.claiming import Dispatcher, emit, result, retrying, stored, wait_until_unlocked
 from tests.hooks.dispatch.dispatching import wait_until
@@ -171,6 +173,32 @@ def test_the_former_versions_of_a_lane_are_not_read(
     assert set(statements) <= many.keys()
     too_many = {sql: (few[sql], many[sql]) for sql in many if many[sql] > few.get(sql, 0) + 6}
     assert too_many == {}
+
+
+def tally(lane: Endpoint) -> tuple[Any, ...]:
+    """Returns the place of the version of its tally that is valid now, and its columns."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT ctid::text, * FROM hooks_tally WHERE endpoint_id = %s", [lane.pk])
+        [row] = cursor.fetchall()
+    return tuple(row)
+
+
+def test_events_add_no_versions_of_a_tally(lane: Endpoint, old_transaction: None) -> None:
+    """However long the transaction stays open, an event reads one version."""
+    other = InstanceFactory(url="http://b.example/").endpoint
+    first = tally(lane)
+    event = outbox.Event(Kind.MESSAGE, b"{}")
+    emit(lane, 3)
+    with transaction.atomic():
+        outbox.emit_for_many({lane.pk: [event], other.pk: [event]})
+        outbox.count_emitted(lane.pk)
+    receive_message(lane.instance, sender="17680561234", body="creates the chat")
+    receive_message(lane.instance, sender="17680561234", body="in one statement")
+    Endpoint.objects.filter(pk=lane.pk).update(families=["message"])
+    emit(lane)
+    assert tally(lane) == first
+    hooks = Hook.objects.filter(endpoint=lane).count()
+    assert tallies.emitted([lane.pk]) == {lane.pk: hooks + 1}
 
 
 def test_a_place_that_another_lane_has_now_is_not_used(me: Dispatcher, lane: Endpoint) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from accounts.models import AuditEntry
+from hooks import tallies
 from hooks.actions import redelivery, stopping
 from hooks.actions.hooks import NotPossible, resend, try_now
 from hooks.maintenance import cancelling, conservation
@@ -31,6 +32,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Instance:
     for number in range(7):
         receive_message(instance, sender="17680561234", body=str(number))
     Hook.objects.exclude(kind="message").delete()
+    tallies.add_up()
     Tally.objects.update(emitted=Hook.objects.count(), skipped=0)
     return instance
 
