@@ -409,6 +409,7 @@ SCHEDULES = {
     "QR codes": ("instances.tasks.expire_codes", 1),
     "tallies": ("hooks.tallies.add_up", 5),
     "partitions": ("hooks.maintenance.new_days.prepare", 10),
+    "old indexes": ("hooks.maintenance.old_indexes.build", 10),
     "old hooks": ("hooks.maintenance.retention.drop_old", 60),
     "hooks of deleted instances": ("hooks.maintenance.deleted_instances.drop", 60),
     "data of deleted instances": ("instances.actions.deleted_data.drop", 60),
@@ -437,6 +438,7 @@ URGENT_TASKS = {
 CLEAN_UP_QUEUE = "clean-up"
 CLEAN_UP_TASKS = {
     "hooks.maintenance.retention.drop_old",
+    "hooks.maintenance.old_indexes.build",
     "hooks.maintenance.deleted_instances.drop",
     "hooks.maintenance.removed_endpoints.clean",
     "instances.actions.deleted_data.drop",

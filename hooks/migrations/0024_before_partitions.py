@@ -1,7 +1,8 @@
-"""Prepares partitions while the site runs: what migration 0025 would otherwise build and check with the tables locked.
+"""Prepares partitions: the checked bound lets a table become a partition without being read with the tables locked.
 
 A partitioned table can't have a unique constraint without its key, so public ids get an index that is not unique; 74
-of their bits are random. The checked bound lets a table become a partition without being read.
+of their bits are random. Migration 0025 gives it to new partitions; the hooks of before keep their unique one until
+hooks/maintenance/old_indexes.py has built this.
 """
 
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from chatapi.database.concurrent_index import AddIndexAgain
 from hooks.sql.partitions import LEGACY, LEGACY_END, TABLES, first_id, today
 
 
@@ -37,8 +37,15 @@ class Migration(migrations.Migration):
     dependencies = [("hooks", "0023_index_of_verifications")]
 
     operations = [
-        AddIndexAgain(
-            model_name="hook", index=models.Index(fields=["public_id"], name="hooks_hook_public_id")
+        migrations.SeparateDatabaseAndState(
+            database_operations=[
+                migrations.RunSQL(migrations.RunSQL.noop, "DROP INDEX IF EXISTS hooks_hook_public_id"),
+            ],
+            state_operations=[
+                migrations.AddIndex(
+                    model_name="hook", index=models.Index(fields=["public_id"], name="hooks_hook_public_id")
+                ),
+            ],
         ),
         migrations.RunPython(check_ids, forget_ids),
     ]

@@ -1,8 +1,9 @@
 """Hooks and attempts are partitioned by time: see hooks/sql/partitions.py.
 
 The tables of an existing installation become the first partitions as they are: no row is copied or read, which takes
-the moment that a lock takes, however many rows there are. Migration 0024 has built the indexes and checked the bounds
-while the site was running. Retention empties the first partitions in portions, and drops them when they are empty.
+the moment that a lock takes, however many rows there are. Migration 0024 has checked the bounds. Indexes that these
+partitions lack are built when the site runs (hooks/maintenance/old_indexes.py). Retention empties the first partitions
+in portions, and drops them when they are empty.
 """
 
 from typing import Any
@@ -19,6 +20,12 @@ INDEXES = """
 SELECT c.relname, pg_get_indexdef(i.indexrelid), i.indisprimary, i.indisunique
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = %s::regclass
 """
+# Those of migrations 0014 and 0024. With a partition that lacks it, the index of the table is not valid yet.
+NEW_INDEXES = """
+CREATE INDEX IF NOT EXISTS hooks_hook_public_id ON ONLY hooks_hook (public_id);
+CREATE INDEX IF NOT EXISTS hooks_hook_own_url ON ONLY hooks_hook (endpoint_id)
+    WHERE to_url <> '' AND state IN ('queued', 'retrying');
+"""
 UNDONE = "undone"  # the end of the names of partitioned tables while they are copied into plain ones
 
 
@@ -34,6 +41,7 @@ def to_partitions(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
         has_rows = cursor.fetchone()[0]
         for table, key in TABLES.items():
             partition(cursor, table, key, end if has_rows else None)
+        cursor.execute(NEW_INDEXES)
         partitions.make_ahead(cursor, day, length())
         partitions.start_day(cursor, day)  # nobody else can take an id before the commit: the table is locked
 
