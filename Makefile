@@ -27,7 +27,7 @@ run: $(VENV)/ready ## start everything, and print the URL and a login when it is
 	@test "$$(id -u)" != 0 || $(COMPILE) || true
 	@exec $(PY) manage.py up
 
-test: $(VENV)/tests-ready $(SYNAPSE)/ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")
+test: $(VENV)/tests-ready $(SYNAPSE)/ready $(CLIENTS)/ready node_modules/ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")
 	@$(PY) -m pytest $(TESTS)
 
 check: $(VENV)/tests-ready $(CLIENTS)/ready node_modules/ready ## check style, types, layers, migrations, templates, JS and CSS, and the API schema
@@ -84,17 +84,17 @@ $(CLIENTS)/ready: requirements-clients.lock
 	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-clients.lock
 	@touch $@
 
-# biome, which checks JS and CSS, is an npm package. Without Node.js this prints what is missing and does not stop make:
-# `make check` runs its other checks, and fails.
+# biome, which checks JS and CSS, and the generator of TypeScript clients are npm packages. Without Node.js this prints
+# what is missing and does not stop make: other checks and tests run, and these fail.
 node_modules/ready: package-lock.json
 	@command -v npm >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& echo "Installing nodejs npm for the checks of JS and CSS (once)." \
+		&& echo "Installing nodejs npm for the checks of JS and CSS, and for tests (once)." \
 		&& apt-get update -qq >/dev/null \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } \
 		|| echo "Node.js with npm is missing, and JS and CSS cannot be checked (as root: apt-get install nodejs npm)."
 	@! command -v npm >/dev/null || { echo "Installing the packages of package-lock.json into node_modules (once)." \
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
-		|| echo "npm could not install biome; JS and CSS cannot be checked."
+		|| echo "npm could not install the packages; JS and CSS cannot be checked, and tests of clients will fail."
 
 # Besides Python, the tests need a browser, three proxies, etcd, a connection pooler, the runtimes of docs/receivers,
 # HTTPie, age, jq, an XMPP server, networks of their own, systemd with D-Bus and mmdebstrap, all from Debian. Another

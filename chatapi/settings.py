@@ -611,6 +611,7 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["instances.api.schema.drop_paths_without_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "instances.api.schema.loosen_bodies_of_several_types",
         "instances.contract.openapi.add_contract",
         "instances.api.webhooks.add_webhooks",
     ],

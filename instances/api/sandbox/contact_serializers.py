@@ -2,23 +2,14 @@
 
 from typing import Any
 
-from django.core.validators import URLValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from instances import chat_ids
+from instances.api.sandbox.fields import UrlOrEmpty
 from instances.api.serializers.strict import StrictSerializer
 
 MAX_SECONDS = 86_400
-
-
-class UrlOrEmpty(serializers.CharField):
-    """A URL, or an empty text. A URLField is documented as `oneOf` two formats, and an empty text has both."""
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        URLValidator()(text)
-        return text
 
 
 class ContactChangeSerializer(StrictSerializer):
@@ -78,7 +69,7 @@ class ContactSerializer(ContactChangeSerializer):
         return chat_ids.bare_id(contact.chat_id)
 
 
-class ContactsSerializer(serializers.Serializer[Any]):
+class ContactListSerializer(serializers.Serializer[Any]):
     """The configured contacts. Every other number is online, receives messages immediately and never reads them."""
 
     contacts = ContactSerializer(many=True)

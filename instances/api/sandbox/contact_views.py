@@ -11,8 +11,8 @@ from rest_framework.views import APIView
 from instances.api import schema
 from instances.api.sandbox.contact_serializers import (
     ContactChangeSerializer,
+    ContactListSerializer,
     ContactSerializer,
-    ContactsSerializer,
 )
 from instances.api.sandbox.examples import request_example, response_example
 from instances.api.sandbox.fields import parse_phone
@@ -55,7 +55,7 @@ class ContactsView(APIView):
         summary="List configured contacts",
         description="Every other number is online, receives messages immediately and never reads them.",
         parameters=[schema.INSTANCE_ID],
-        responses={200: ContactsSerializer, **schema.error_responses(404)},
+        responses={200: ContactListSerializer, **schema.error_responses(404)},
         examples=[response_example("One", {"contacts": [CONTACT]})],
     )
     def get(self, request: Request, id: str) -> Response:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import URLValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -42,3 +43,17 @@ class FileField(serializers.Field[Any, Any, Any, Any]):
         raise serializers.ValidationError(
             "Must be the URL of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
         )
+
+
+class UrlOrEmpty(serializers.CharField):
+    """A URL, or an empty text. A URLField is documented as `oneOf` two formats, and an empty text has both."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        URLValidator()(text)
+        return text
+
+
+@extend_schema_field({"type": "string", "format": "binary"})
+class FormFileField(FileField):
+    """The same, described as the file of a form."""

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from instances.actions.chats.groups import GROUP_LIMIT, NAME_LIMIT
-from instances.api.sandbox.fields import PhoneField
+from instances.api.sandbox.fields import PhoneField, UrlOrEmpty
 from instances.api.serializers.strict import StrictSerializer
 
 
@@ -28,7 +28,7 @@ class ChatSerializer(serializers.Serializer[Any]):
     last_time = serializers.IntegerField(help_text="Unix seconds.")
 
 
-class GroupsSerializer(serializers.Serializer[Any]):
+class GroupListSerializer(serializers.Serializer[Any]):
     """The groups known to the account, newest first."""
 
     groups = ChatSerializer(many=True)
@@ -46,14 +46,14 @@ class NewGroupSerializer(StrictSerializer):
         max_length=GROUP_LIMIT - 1,
         help_text="Phone numbers of other members. The account is always a member.",
     )
-    image = serializers.URLField(max_length=2000, required=False, default="")
+    image = UrlOrEmpty(max_length=2000, allow_blank=True, required=False, default="")
 
 
 class GroupChangeSerializer(StrictSerializer):
     """Changes by other members, all or none. The account is a member like the others, by its phone number."""
 
     name = serializers.CharField(max_length=NAME_LIMIT, required=False)
-    image = serializers.URLField(max_length=2000, allow_blank=True, required=False)
+    image = UrlOrEmpty(max_length=2000, allow_blank=True, required=False)
     add = serializers.ListField(child=PhoneField(), required=False, max_length=GROUP_LIMIT)
     remove = serializers.ListField(child=PhoneField(), required=False, max_length=GROUP_LIMIT)
     promote = serializers.ListField(child=PhoneField(), required=False, max_length=GROUP_LIMIT)

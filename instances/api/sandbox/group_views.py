@@ -12,7 +12,7 @@ from instances.api.sandbox.examples import CHAT_ID, GROUP, request_example, resp
 from instances.api.sandbox.group_serializers import (
     ChatSerializer,
     GroupChangeSerializer,
-    GroupsSerializer,
+    GroupListSerializer,
     NewGroupSerializer,
 )
 from instances.api.sandbox.requests import failures_as_409, get_chat, get_sandbox, validate
@@ -29,7 +29,7 @@ class GroupsView(APIView):
         summary="List groups",
         description=f"The {MAX_GROUPS} groups with the most recent messages.",
         parameters=[schema.INSTANCE_ID],
-        responses={200: GroupsSerializer, **schema.error_responses(404)},
+        responses={200: GroupListSerializer, **schema.error_responses(404)},
         examples=[response_example("One", {"groups": [GROUP]})],
     )
     def get(self, request: Request, id: str) -> Response:

@@ -11,7 +11,7 @@ from rest_framework.utils.serializer_helpers import BindingDict
 
 from instances import chat_ids
 from instances.actions.sending.accept import TEXT_LIMIT, VCARD_LIMIT
-from instances.api.sandbox.fields import FileField, PhoneField, parse_phone
+from instances.api.sandbox.fields import FileField, FormFileField, PhoneField, parse_phone
 from instances.api.serializers.strict import StrictSerializer, choice
 from instances.models import (
     FILE_TYPES,
@@ -23,6 +23,9 @@ GROUP_ERROR = "Must be the id of a group, like 17680561234-1479621234@g.us. Omit
 
 
 COORDINATES = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,15})?;-?[0-9]{1,3}(\.[0-9]{1,15})?")
+
+
+FORM_FILE_HELP = "Instead of `body`. It is stored for 30 days; its link becomes the message's `body`."
 
 
 class ContentSerializer(StrictSerializer):
@@ -42,7 +45,11 @@ class ContentSerializer(StrictSerializer):
         "MB), or a URL to fetch it from. It is stored for 30 days; its link becomes the message's `body`.",
     )
     filename = serializers.CharField(
-        max_length=200, required=False, default="", help_text="The name of the `file`, such as photo.jpg."
+        max_length=200,
+        allow_blank=True,
+        required=False,
+        default="",
+        help_text="The name of the `file`, such as photo.jpg.",
     )
     caption = serializers.CharField(
         max_length=4096, allow_null=True, trim_whitespace=False, required=False, default=None,
@@ -162,6 +169,12 @@ class NewSandboxMessageSerializer(ContentSerializer):
         return attrs
 
 
+class NewSandboxMessageFormSerializer(NewSandboxMessageSerializer):
+    """The same message as a form."""
+
+    file = FormFileField(required=False, help_text=FORM_FILE_HELP)
+
+
 # The fields of a text without options.
 FIELDS_OF_TEXT = frozenset({"from", "name", "type", "body"})
 
@@ -219,6 +232,12 @@ class NewPhoneMessageSerializer(ContentSerializer):
             return chat_ids.of_chat(value)
         except chat_ids.BadChatId as error:
             raise serializers.ValidationError(str(error)) from None
+
+
+class NewPhoneMessageFormSerializer(NewPhoneMessageSerializer):
+    """The same message as a form."""
+
+    file = FormFileField(required=False, help_text=FORM_FILE_HELP)
 
 
 class MessageSerializer(serializers.Serializer[Any]):

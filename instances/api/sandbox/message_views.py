@@ -21,8 +21,10 @@ from instances.api.parsing import BoundedJSONParser
 from instances.api.sandbox.message_serializers import (
     MessageSerializer,
     NewCallSerializer,
+    NewPhoneMessageFormSerializer,
     NewPhoneMessageSerializer,
     NewReceiptSerializer,
+    NewSandboxMessageFormSerializer,
     NewSandboxMessageSerializer,
     ReceiptSerializer,
 )
@@ -111,7 +113,7 @@ class MessageView(APIView):
         parameters=[schema.INSTANCE_ID],
         request={
             "application/json": NewSandboxMessageSerializer,
-            "multipart/form-data": NewSandboxMessageSerializer,
+            "multipart/form-data": NewSandboxMessageFormSerializer,
         },
         responses={201: MessageSerializer, **schema.error_responses(400, 404, 409, 507)},
         examples=[
@@ -187,7 +189,7 @@ class PhoneMessageView(APIView):
         parameters=[schema.INSTANCE_ID],
         request={
             "application/json": NewPhoneMessageSerializer,
-            "multipart/form-data": NewPhoneMessageSerializer,
+            "multipart/form-data": NewPhoneMessageFormSerializer,
         },
         responses={201: MessageSerializer, **schema.error_responses(400, 404, 409, 507)},
         examples=[

@@ -114,7 +114,7 @@ def link_data(instance: Instance, *, notice: str = "") -> dict[str, Any]:
     }
 
 
-class ValuesSerializer(StrictSerializer):
+class LinkValuesSerializer(StrictSerializer):
     """The values of the channel's `fields`."""
 
     values = serializers.DictField(

@@ -14,9 +14,9 @@ from instances.api.errors import Conflict
 from instances.api.serializers.links import (
     ChannelSerializer,
     LinkSerializer,
+    LinkValuesSerializer,
     PairingCodeSerializer,
     PairingPhoneSerializer,
-    ValuesSerializer,
     channel_data,
     link_data,
 )
@@ -116,7 +116,7 @@ class LinkView(APIView):
         "instance is `authenticated` then. If the messenger refuses them, nothing changes; if only connecting fails, "
         "they are saved, and the instance is `init`. 409 for a channel that is not linked by values.",
         parameters=[schema.INSTANCE_ID],
-        request=ValuesSerializer,
+        request=LinkValuesSerializer,
         responses={200: LinkSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
             EXAMPLE,
@@ -129,7 +129,7 @@ class LinkView(APIView):
     )
     def put(self, request: Request, id: str) -> Response:
         instance = get_linkable_instance(request, id)
-        body = ValuesSerializer(data=request.data)
+        body = LinkValuesSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         user = current_user(request)
         try:
