@@ -18,7 +18,7 @@ from hooks.sql.partitioned_index import MissingIndex, missing_indexes
 log = logging.getLogger(__name__)
 
 # One run at a time. Never waited for: CREATE INDEX CONCURRENTLY waits for all statements, so also for one that waits.
-LOCK = 0x686B_0012
+LOCK = 0x686B_0013
 LOCK_MS = 200  # those who use the partition wait behind the one who attaches an index
 TRIES = 50
 PAUSE = 0.2  # s between two tries
