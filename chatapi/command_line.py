@@ -27,6 +27,11 @@ def run() -> None:
         restore_signals()
     if is_service or command == "prepare":
         os.umask(0o077)  # what the product stores is for its own user
+    if command == "up":
+        from chatapi.runtime.supervision import is_supervisor, supervise
+
+        if is_supervisor():
+            return supervise()
 
     from django.core.management import execute_from_command_line
 

@@ -126,6 +126,10 @@ class Product:
         """Returns the first process whose command line contains all the words, such as ("manage.py", "worker")."""
         return next(p for p in self.processes() if all(word in p.cmdline() for word in words))
 
+    def cluster(self) -> "psutil.Process":
+        """Returns the main process of django-q2's cluster, a fork of the worker."""
+        return next(p for p in self.part("manage.py", "worker").children() if p.name() == "chatapi-cluster")
+
     def has(self, *words: str) -> bool:
         """Returns whether such a process runs."""
         try:

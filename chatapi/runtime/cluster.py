@@ -1,4 +1,4 @@
-"""django-q2's cluster as `manage.py worker` starts it: `python -m chatapi.runtime.cluster`, in a session of its own.
+"""django-q2's cluster as `manage.py worker` runs it: in a fork of the worker, in a session of its own.
 
 It differs from `manage.py qcluster` in two ways. No process of it outlives its parent, so kill -9 of any of them
 leaves no orphan that continues old work. Long tasks learn when to stop: the environment variable WORKER_STOP_FD
@@ -12,7 +12,9 @@ import signal
 from importlib import import_module
 from types import FrameType
 
-from chatapi.runtime.processes import end_with_parent, restore_signals
+from django.conf import settings
+from django.utils.module_loading import import_string
+from django_q.cluster import Cluster
 
 STOP_FD = "WORKER_STOP_FD"
 # What the long tasks import when they start.
@@ -25,9 +27,6 @@ def share_memory() -> None:
     The garbage collector does not look at it any more: that would write to each object, and so copy its page. Measured
     for ten processes: 168 instead of 205 MB.
     """
-    from django.conf import settings
-    from django.utils.module_loading import import_string
-
     for path in settings.URGENT_TASKS | settings.CLEAN_UP_TASKS:
         import_string(path)
     for path in LOOPS:
@@ -36,16 +35,8 @@ def share_memory() -> None:
     gc.freeze()
 
 
-def main() -> None:
-    restore_signals()
-    end_with_parent()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
-    import django
-
-    django.setup()
-    from django_q.cluster import Cluster
-
-    share_memory()
+def run_cluster() -> None:
+    """Run the cluster until SIGTERM."""
     reader, writer = os.pipe()
     os.environ[STOP_FD] = str(reader)
     cluster = Cluster()
@@ -62,7 +53,3 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cluster.start()
     cluster.sentinel.join()
-
-
-if __name__ == "__main__":
-    main()

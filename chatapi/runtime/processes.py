@@ -12,11 +12,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 T = TypeVar("T")
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15  # linux/prctl.h
 PARENT = "CHATAPI_PARENT"  # environment: the pid of the process that the child must not outlive
 
 # A part that ran this long restarts immediately; otherwise each pause is twice the previous one.
@@ -174,15 +174,91 @@ def kill_session(leader: int, seconds: float = 3.0) -> None:
         time.sleep(0.02)
 
 
-class Part:
-    """A supervised process of the product: it is restarted when it ends."""
+class AdoptedChild:
+    """A child process that was not started by subprocess; with the methods of subprocess.Popen."""
 
-    def __init__(self, name: str, launch: Callable[[], "subprocess.Popen[bytes]"]) -> None:
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Returns the exit code, or None while it runs."""
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        until = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if until is not None and time.monotonic() >= until:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+            time.sleep(0.02)
+        return code
+
+    def terminate(self) -> None:
+        self.send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        if self.poll() is None:  # so the pid is still its own
+            os.kill(self.pid, number)
+
+
+class Fork(AdoptedChild):
+    """A fork of this process that runs one function, in a session of its own; it ends when the function returns.
+
+    `name` is what `ps -o comm` shows, 15 characters at most. Only for a process with one thread and without a session
+    of the database. Call `end_with_parent` before, so that the fork ends with this process.
+    """
+
+    def __init__(self, name: str, function: Callable[[], object]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # The fork starts with our signal handlers: no signal may arrive before they are replaced.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                run_as_fork(name, function)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        super().__init__(pid)
+
+
+def run_as_fork(name: str, function: Callable[[], object]) -> NoReturn:
+    code: str | int | None = 1
+    try:
+        os.setsid()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        function()
+        code = 0
+    except SystemExit as exit:
+        code = exit.code
+    except BaseException:  # noqa: BLE001 - as at the end of a program
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+class Part:
+    """A supervised process of the product: it is restarted when it ends. It leads a session."""
+
+    def __init__(self, name: str, launch: Callable[[], "subprocess.Popen[bytes] | Fork"]) -> None:
         self.name = name
         self.launch = launch
         self.pause = 0.0
         self.due = 0.0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Fork | None = None
 
     def start(self) -> None:
         self.process = self.launch()
@@ -197,7 +273,7 @@ class Part:
             return
         now = time.monotonic()
         if self.process is not None:
-            how = describe_exit(self.process.returncode)
+            how = describe_exit(self.process.returncode or 0)
             kill_session(self.process.pid)
             self.process = None
             uptime = now - self.since

@@ -55,7 +55,7 @@ def sentinel(product: Product) -> psutil.Process:
 
 
 def cluster(product: Product) -> psutil.Process:
-    return product.part("-m", "chatapi.runtime.cluster")
+    return product.cluster()
 
 
 def worker(product: Product) -> psutil.Process:

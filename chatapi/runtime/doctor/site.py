@@ -26,7 +26,7 @@ from django.http.request import split_domain_port, validate_host
 from chatapi.runtime.doctor.findings import Finding, NotCarriedOut, error, warning
 from chatapi.runtime.doctor.front import PATH, PROBED_HEADERS, PROOF_HEADER, database_digest, make_proof
 from chatapi.runtime.doctor.tls import describe_certificate, trusting_context
-from chatapi.runtime.up import own_url
+from chatapi.runtime.supervision import own_url
 
 TIMEOUT = 4  # seconds, for each part of a response
 BODY_SECONDS = 4.0  # another server may send a stream that does not end

@@ -7,10 +7,10 @@ another user's working folder.
 import hashlib
 import os
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from chatapi.runtime.postgres.system_user import PostgresError
 
@@ -20,13 +20,19 @@ MAX_SOCKET_PATH = 107  # bytes of a Unix socket's path on Linux
 START_SECONDS = 60  # a start after a crash first replays its log
 
 
+class Child(Protocol):
+    """A child process: subprocess.Popen, or one that was started before this program was loaded."""
+
+    def poll(self) -> int | None: ...
+
+
 @dataclass
 class Server:
     """A running PostgreSQL: its main process, which is our child or was found running."""
 
     path: Path
     pid: int
-    process: subprocess.Popen[bytes] | None = None  # None: found running
+    process: Child | None = None  # None: found running
 
     def alive(self) -> bool:
         return self.process.poll() is None if self.process else postmaster(self.path) == self.pid

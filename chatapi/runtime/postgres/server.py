@@ -246,7 +246,7 @@ def locked(path: Path) -> Iterator[None]:
 @contextmanager
 def in_use(path: Path) -> Iterator[Callable[[], bool]]:
     """Mark the database as used, with a shared lock on DATA_DIR; yields a function: is this the last user?"""
-    handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    handle = mark_as_used(path)
 
     def is_last_user() -> bool:
         try:
@@ -256,7 +256,13 @@ def in_use(path: Path) -> Iterator[Callable[[], bool]]:
         return True
 
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH)
         yield is_last_user
     finally:
         os.close(handle)
+
+
+def mark_as_used(path: Path) -> int:
+    """Returns the file handle with a shared lock on DATA_DIR; the database is used until it is closed."""
+    handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle

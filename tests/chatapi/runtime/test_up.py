@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from chatapi.runtime.up import own_url
+from chatapi.runtime.supervision import own_url
 from tests.faults.product_instance import kill
 from tests.product import READY_SECONDS, ROOT, Product, free_port, manage, product_environment
 
@@ -46,6 +46,15 @@ def test_it_says_where_it_is_ready_and_how_to_sign_in(product: Product) -> None:
     )
     assert requests.get(f"{product.url}/readyz", timeout=10).json() == {"status": "ready"}
     assert requests.get(f"{product.url}/healthz", timeout=10).json() == {"status": "ok"}
+
+
+def test_the_supervisor_has_loaded_no_package(product: Product) -> None:
+    """Django, cryptography and a database driver would take 48 MB, in a process that uses none of them."""
+    assert product.process
+    loaded = Path(f"/proc/{product.process.pid}/maps").read_text()
+    assert product.part("manage.py", "up").pid == product.process.pid
+    assert "/lib-dynload/" in loaded or "libpython" in loaded or "python3" in loaded
+    assert "site-packages" not in loaded  # of compiled modules, which all of them have
 
 
 def test_a_port_in_use_is_one_sentence_and_nothing_is_touched(tmp_path: Path) -> None:
@@ -177,7 +186,7 @@ def test_signals_that_the_parent_ignores_stop_it_all_the_same(folder: Path) -> N
     ignored = ("SIGINT", "SIGTERM", "SIGCHLD", "SIGHUP", "SIGPIPE")
     with Product(folder, python=ignoring(*ignored)) as product:
         family = product.processes()
-        cluster = product.part("chatapi.runtime.cluster")
+        cluster = product.cluster()
         up, worker, web = (product.part(word) for word in ("up", "worker", "chatapi.runtime.web"))
         assert [ignored_signals(part) & {"SIGINT", "SIGTERM", "SIGCHLD"} for part in (up, worker, web)] == [
             set()

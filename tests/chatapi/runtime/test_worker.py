@@ -19,7 +19,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 def pool(product: Product) -> tuple[psutil.Process, psutil.Process, list[psutil.Process]]:
     """The cluster's main process, its guard, and the guard's workers, pusher and monitor."""
-    main = product.part("chatapi.runtime.cluster")
+    main = product.cluster()
     [guard] = main.children()
     return main, guard, guard.children()
 
@@ -40,6 +40,27 @@ def test_a_killed_dispatcher_has_a_successor(own: Product) -> None:
     first.kill()
     assert dispatcher(own).pid != first.pid
     own.wait_for_ready()
+
+
+def test_the_worker_loads_the_program_once_for_all_its_processes(own: Product) -> None:
+    worker = own.part("manage.py", "worker")
+    family = [worker, *worker.children(recursive=True)]
+    assert {process.name() for process in family[1:]} == {"chatapi-cluster", "chatapi-health"}
+    # forks: a process that was loaded by itself has a command line of its own
+    assert {tuple(process.cmdline()) for process in family} == {tuple(worker.cmdline())}
+    # with more threads, or a session of the database, it could not be forked at any time
+    assert worker.num_threads() == 1
+    assert worker.net_connections("all") == []
+
+
+def test_killed_health_checks_are_started_again(own: Product) -> None:
+    [first] = [p for p in own.part("manage.py", "worker").children() if p.name() == "chatapi-health"]
+    first.kill()
+    own.wait_for("The process of the health checks ended; restarting it.", 60)
+    dispatcher_of = own.cluster()
+    [second] = [p for p in own.part("manage.py", "worker").children() if p.name() == "chatapi-health"]
+    assert second.pid != first.pid
+    assert dispatcher_of.is_running()  # the cluster was left alone
 
 
 def test_a_killed_guard_takes_its_workers_along_and_the_cluster_begins_again(own: Product) -> None:
