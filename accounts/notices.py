@@ -31,7 +31,7 @@ NOTICES = {
     AuditAction.ACCOUNT_DELETED: ("Account deleted", "Your account was deleted, with everything in it."),
     AuditAction.KEY_ISSUED: (
         "Account key created",
-        "A new account key, {subject}…, was created. Older keys ended.",
+        "A new account key, {subject}, was created.",
     ),
     AuditAction.RIGHTS: ("Rights changed", "Staff of this site changed the rights of your user."),
     AuditAction.PASSWORD_SET: ("Password set by staff", "Staff of this site set a new password for you."),

@@ -3,7 +3,9 @@
 from django.http import HttpRequest, JsonResponse
 from django.urls import path, re_path
 
+from chatapi.rest_scopes import SCOPES
 from instances.api import urls as instances
+from instances.api.scopes import with_scopes
 from testing_tools.api import urls as testing_tools
 
 app_name = "instances-api"
@@ -19,7 +21,7 @@ def not_found(request: HttpRequest, path: str) -> JsonResponse:
 
 
 urlpatterns = [
-    *(path(f"{route}/", view, name=name) for route, view, name in ROUTES),
-    *(path(route, view) for route, view, _ in ROUTES),
+    *(path(f"{route}/", with_scopes(view, SCOPES[name]), name=name) for route, view, name in ROUTES),
+    *(path(route, with_scopes(view, SCOPES[name])) for route, view, name in ROUTES),
     re_path(r"^(?P<path>.*)$", not_found),
 ]

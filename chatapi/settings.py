@@ -580,7 +580,7 @@ BIN_ADDRESS_BYTES_PER_MINUTE = read(env.int, "BIN_ADDRESS_BYTES_PER_MINUTE", 128
 OUTPUT_IP = read(env.str, "OUTPUT_IP", "")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.AccountKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["instances.api.scopes.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "instances.api.negotiation.Negotiation",
     "DEFAULT_PARSER_CLASSES": ["instances.api.parsing.BoundedJSONParser"],
@@ -612,6 +612,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "instances.api.schema.loosen_bodies_of_several_types",
+        "chatapi.rest_scopes.describe_scopes",
         "instances.contract.openapi.add_contract",
         "instances.api.webhooks.add_webhooks",
     ],

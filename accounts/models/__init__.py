@@ -5,7 +5,7 @@ Writes go through accounts/actions/; reads that a user sees start from `visible_
 
 from accounts.audit import AuditEntry
 from accounts.models.accounts import Account, AccountQuerySet
-from accounts.models.keys import KEY_PREFIX_LENGTH, AccountKey, key_digest
+from accounts.models.keys import ALL_SCOPES, KEY_PREFIX_LENGTH, AccountKey, KeyState, Scope, key_digest
 from accounts.models.lockouts import Lockout, SharedValue
 from accounts.models.members import Invitation, Member, Role
 from accounts.models.payments import Payment
@@ -13,16 +13,19 @@ from accounts.models.setup_links import SetupLink
 from accounts.models.users import User
 
 __all__ = [
+    "ALL_SCOPES",
     "KEY_PREFIX_LENGTH",
     "Account",
     "AccountKey",
     "AccountQuerySet",
     "AuditEntry",
     "Invitation",
+    "KeyState",
     "Lockout",
     "Member",
     "Payment",
     "Role",
+    "Scope",
     "SetupLink",
     "SharedValue",
     "User",

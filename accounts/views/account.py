@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -68,7 +69,10 @@ def rename(request: HttpRequest) -> HttpResponse:
 def rotate_key(request: HttpRequest) -> HttpResponse:
     """Responds with the new key's text, once; it is not stored."""
     own = own_account(request)
-    key, plaintext = keys.rotate_key(own, acting_user=own.owner)
+    with transaction.atomic():
+        for old in live_keys(own):
+            keys.revoke_key(old, acting_user=own.owner)
+        key, plaintext = keys.issue_key(own, acting_user=own.owner)
     return render(request, "accounts/key.html", {"key": key, "plaintext": plaintext})
 
 

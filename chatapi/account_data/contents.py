@@ -71,7 +71,10 @@ def account_tables() -> list[Table]:
         of_owner("email_addresses", EmailAddress, "user", "email", "verified", "primary"),
         of_owner("sessions", UserSession, "user", "ip", "user_agent", "created_at", "last_seen_at"),
         of_owner("second_factors", Authenticator, "user", "type", "created_at", "last_used_at"),
-        table("keys", AccountKey, "account", "prefix", "created_at", "last_used_at", "revoked_at"),
+        table(
+            "keys", AccountKey, "account", "name", "prefix", "can_read", "can_send", "can_manage", "created_at",
+            "last_used_at", "last_used_from", "expires_at", "replaced_at", "revoked_at",
+        ),
         table(
             "payments", Payment, "account", "instance__number", "days", "amount", "currency", "paid_at", "note"
         ),

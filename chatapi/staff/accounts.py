@@ -156,13 +156,16 @@ class AccountAdmin(StaffAdmin):
 class AccountKeyAdmin(StaffAdmin):
     """Keys by their first characters; the digest is not shown."""
 
-    list_display = ("prefix", "account", "created_at", "last_used_at", "revoked_at")
+    list_display = ("prefix", "name", "account", "created_at", "last_used_at", "expires_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     windowed = True
     list_select_related = ("account__owner",)
     search_fields = ("prefix",)
     search_help_text = ACCOUNT_HELP
-    fields = ("prefix", "account", "created_at", "last_used_at", "revoked_at")
+    fields = (
+        "prefix", "name", "account", "can_read", "can_send", "can_manage", "created_at", "last_used_at",
+        "last_used_from", "expires_at", "replaced_at", "revoked_at",
+    )  # fmt: skip
     audit_kind = "key"
 
     def search_condition(self, text: str) -> Q | None:

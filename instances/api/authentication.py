@@ -6,8 +6,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from accounts.actions.keys import Joined, authenticate_key, authenticate_key_with
-from accounts.models import Account, User
+from accounts.actions.keys import Joined, KeyEnded, authenticate_key, authenticate_key_with
+from accounts.models import Account, AccountKey, User
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks import own_hooks
 from instances import fast_lookup, loop_detection
@@ -38,7 +38,10 @@ class LoopDetected(exceptions.APIException):
 
 
 class AccountKeyAuthentication(authentication.BaseAuthentication):
-    """`request.auth` is the account. Its key gives no access to other accounts of its owner, `request.user`."""
+    """`request.auth` is the account. Its key gives no access to other accounts of its owner, `request.user`.
+
+    `request.account_key` is the key, whose scopes instances/api/scopes.py checks.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, Account] | None:
         if error := loop_detection.find_loop(request._request):
@@ -49,31 +52,37 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
         key, address = key.strip(), login_throttle.client_address(request._request)
         if seconds := login_throttle.lockout_seconds(address, key):
             raise exceptions.Throttled(wait=seconds)
-        account = self.find_account(request, key) if scheme.lower() == "bearer" else None
-        if account is None:
+        ended = ""
+        try:
+            found = self.find_key(request, key, address) if scheme.lower() == "bearer" else None
+        except KeyEnded as error:
+            found, ended = None, str(error)
+        if found is None:
             login_throttle.record_failure(address, key)
-            raise exceptions.AuthenticationFailed(WRONG_KEY)
+            raise exceptions.AuthenticationFailed(ended or WRONG_KEY)
+        account = found.account
         login_throttle.record_success(key)
         recent_keys.remember(key, account.owner_id)
+        request.account_key = found  # type: ignore[attr-defined]
         return account.owner, account
 
-    def find_account(self, request: Request, key: str) -> Account | None:
-        """Returns the account with this key.
+    def find_key(self, request: Request, key: str, address: str) -> AccountKey | None:
+        """Returns the key with this text, and its account. Raises KeyEnded.
 
         For views with `finds_own_instance`, the same statement finds the account's instance with the `id` of the URL:
         `request.own_instance`, None if the account has none.
         """
         context = request.parser_context
         if not getattr(context.get("view"), "finds_own_instance", False):
-            return authenticate_key(key)
+            return authenticate_key(key, address=address)
         number = parse_digits(context["kwargs"]["id"], max_digits=INSTANCE_NUMBER_DIGITS)
-        found = authenticate_key_with(key, OWN_INSTANCE, [number])
+        found = authenticate_key_with(key, OWN_INSTANCE, [number], address=address)
         if found is None:
             return None
-        account, values = found
+        account_key, values = found
         instance = fast_lookup.ROW.build(values) if values[0] is not None else None
         request.own_instance = instance  # type: ignore[attr-defined]
-        return account
+        return account_key
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="Chat API"'
@@ -89,6 +98,7 @@ class AccountKeyScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "The account's key, `uid_` and 40 letters or digits, created on the account page "
-            "(`manage.py demo --json` prints the demo account's as `uid`).",
+            "description": "A key of the account, `uid_` and 40 letters or digits, created on the account page "
+            "(`manage.py demo --json` prints the demo account's as `uid`). Each operation names the scope that its "
+            "key needs: `read`, `send` or `manage`.",
         }

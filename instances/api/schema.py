@@ -41,8 +41,8 @@ def loosen_bodies_of_several_types(result: dict[str, Any], **_: Any) -> dict[str
 
 
 def error_responses(*statuses: int) -> dict[int, OpenApiResponse]:
-    """The error responses of an operation. Every operation has 401 and 429."""
-    return {status: ERRORS[status] for status in sorted({401, 429, *statuses})}
+    """The error responses of an operation. Every operation has 401, 403 and 429."""
+    return {status: ERRORS[status] for status in sorted({401, 403, 429, *statuses})}
 
 
 def _error(description: str, error: str, fields: dict[str, str] | None = None) -> OpenApiResponse:
@@ -58,7 +58,14 @@ ERRORS = {
         "sendDelay: Must be a whole number of seconds from 0 to 31536000.",
         {"sendDelay": "Must be a whole number of seconds from 0 to 31536000."},
     ),
-    401: _error("The account key is missing or wrong", "Wrong account key. Send your account's key as …"),
+    401: _error(
+        "The account key is missing or not valid",
+        "Wrong account key. Send your account's key as …",
+    ),
+    403: _error(
+        "The key does not have the scope",
+        "This call needs the scope `send`, and the key uid_Ab12Cd34… has only `read`. Use a key with that scope; …",
+    ),
     404: _error("It does not exist, or is not yours", "Your account has no instance 123456789."),
     409: _error(
         "The current state does not allow it",

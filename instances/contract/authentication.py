@@ -6,8 +6,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts.actions.keys import authenticate_key
-from accounts.models import Account
+from accounts.actions.keys import KeyEnded, authenticate_key
+from accounts.models import AccountKey
 from chatapi.encryption.cipher import token_digest
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances import fast_lookup
@@ -61,16 +61,24 @@ def recent_credentials(number: str, token: str) -> tuple[int, str] | None:
     return valid, token_digest(token)
 
 
-def authenticate_account(request: HttpRequest, given: Mapping[str, Any], address: str) -> Account:
-    """Returns the account whose key is `uid` or the bearer token. Keys are looked up by digest. Raises WireError."""
+def authenticate_account(request: HttpRequest, given: Mapping[str, Any], address: str) -> AccountKey:
+    """Returns the key that is `uid` or the bearer token, with its account. Keys are looked up by digest.
+
+    An expired key says when it expired. For a revoked one, the error is that of a wrong key: clients compare it.
+    Raises WireError.
+    """
     uid = single_value(given.get("uid"))
     key = str(uid).strip() if uid else read_bearer_token(request)
     if not key:
         raise WireError(401, WRONG_UID)
     limits.check_lockout(address, key)
-    account = authenticate_key(key)
-    if account is None:
+    error = WRONG_UID
+    try:
+        found = authenticate_key(key, address=address)
+    except KeyEnded as ended:
+        found, error = None, str(ended) if ended.has_expired else WRONG_UID
+    if found is None:
         login_throttle.record_failure(address, key)
-        raise WireError(401, WRONG_UID)
+        raise WireError(401, error)
     login_throttle.record_success(key)
-    return account
+    return found

@@ -53,7 +53,10 @@ ERRORS = {
         "Wrong token. Please provide token as a GET parameter.",
     ),
     402: ("The instance is not paid", "Instance is not paid. Please pay for it in your account."),
-    403: ("The instance is stopped, or its account is blocked", "Instance is stopped. Ask its operator."),
+    403: (
+        "The instance is stopped, its account is blocked, or the key does not have the scope",
+        "Instance is stopped. Ask its operator.",
+    ),
     404: ("The instance, or what the call refers to, does not exist", "Instance not found"),
     429: (
         "Too many calls; `Retry-After` gives the seconds to wait",
@@ -99,6 +102,11 @@ def describe_operation(group: str, method: Method, example: Example, verb: str) 
         "description": description,
         "security": UID if method.by_uid else TOKEN,
     }
+    if method.scopes:
+        names = [scope.value for scope in method.scopes]
+        operation["x-required-scope"] = names[0] if len(names) == 1 else names
+        words = ", ".join(f"`{name}`" for name in names)
+        operation["description"] += f"\n\nThe key needs the scope{'s' * (len(names) > 1)} {words}."
     if verb == "GET":
         parameters = [*parameters, *query_parameters(method, example)]
     elif method.arguments:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from accounts.models import Account
+from accounts.models import Account, Scope
 from chatapi.ui.error_texts import shorten
 from instances.contract.arguments import NOT_GIVEN, Argument
 from instances.contract.errors import BadArgument, CallFailed, WireError
@@ -28,12 +28,19 @@ class Method:
     failure_value: Any  # its value then: false, or the word that clients compare
     second_failure_key: str  # a second key with the same value; "" if there is none
     works_unpaid: bool  # whether it works while the instance is not paid
-    by_uid: bool  # whether it belongs to an account, authenticated by its key `uid`, and not to an instance
+    scopes: tuple[
+        Scope, ...
+    ]  # what the account's key `uid` must be allowed to do; () for a method of an instance
     accepts_files: bool  # whether bodies may be up to REQUEST_MAX_BYTES
     argument_in_path: bool  # whether `{method}/{argument}` calls it with this one argument
     gets_has_body: bool  # whether its function gets `has_body`: the call is a POST with a body
     # does the same in one statement: gets the instance's number and the token's digest; returns None if it cannot
     at_once: Callable[..., Result | None] | None
+
+    @property
+    def by_uid(self) -> bool:
+        """Whether it belongs to an account, authenticated by its key `uid`, and not to an instance."""
+        return bool(self.scopes)
 
     @property
     def only_reads(self) -> bool:
@@ -113,13 +120,13 @@ def method(
     failure_value: Any = False,
     second_failure_key: str = "",
     works_unpaid: bool = False,
-    by_uid: bool = False,
+    scopes: tuple[Scope, ...] = (),
     accepts_files: bool = False,
     argument_in_path: bool = False,
     gets_has_body: bool = False,
     at_once: Callable[..., Result | None] | None = None,
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Registers a function `(instance, **arguments) -> dict` as the method `name`; `by_uid`: `(account, …)`."""
+    """Registers a function `(instance, **arguments) -> dict` as the method `name`; with `scopes`: `(account, …)`."""
 
     def register(function: Callable[..., Result]) -> Callable[..., Result]:
         registered = Method(
@@ -132,7 +139,7 @@ def method(
             failure_value=failure_value,
             second_failure_key=second_failure_key,
             works_unpaid=works_unpaid,
-            by_uid=by_uid,
+            scopes=scopes,
             accepts_files=accepts_files,
             argument_in_path=argument_in_path,
             gets_has_body=gets_has_body,

@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.blocking import Blocked
+from accounts.key_scopes import missing_scope
 from accounts.quotas import QuotaExceeded
 from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret
 from chatapi.ui.numbers import clean_number
@@ -220,9 +221,11 @@ def call_at_once(
 def call_account_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:
     """Calls a method of an account. Its key may be in the body, which is read first. Raises WireError."""
     given = query | requests.read_body(request)
-    account = authentication.authenticate_account(request, given, login_throttle.client_address(request))
-    limits.count_account_call(account.pk)
-    return method.call(account, given)
+    key = authentication.authenticate_account(request, given, login_throttle.client_address(request))
+    limits.count_account_call(key.account_id)
+    if sentence := missing_scope(key, method.scopes):
+        raise WireError(403, sentence)
+    return method.call(key.account, given)
 
 
 def json_response(data: dict[str, Any], status: int = 200) -> HttpResponse:

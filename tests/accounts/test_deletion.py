@@ -23,7 +23,7 @@ from django.utils import timezone
 from django_q.models import OrmQ, Task
 
 from accounts.actions import members, sessions
-from accounts.actions.keys import rotate_key
+from accounts.actions.keys import issue_key
 from accounts.actions.users import record_own_change
 from accounts.audit import AuditAction
 from accounts.models import Account, AuditEntry, Invitation, User
@@ -73,7 +73,7 @@ def alice() -> User:
     EmailAddress.objects.create(user=alice, email=OLD_EMAIL)
     record_own_change(alice, action=AuditAction.EMAIL_CHANGED, email=EMAIL, old_email=OLD_EMAIL)
     AuditEntry.objects.filter(actor=alice).first().save()  # type: ignore[union-attr]
-    rotate_key(account, acting_user=alice)
+    issue_key(account, acting_user=alice)
     instance = InstanceFactory(
         owner=account, name=f"Shop of {NAME}", url="http://127.0.0.1:9/hook", phone=CONTACT
     )

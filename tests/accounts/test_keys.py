@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.db import connection
 
-from accounts.actions.keys import authenticate_key, issue_key, rotate_key
+from accounts.actions import keys
+from accounts.actions.keys import KeyEnded, NotPossible, authenticate_key, issue_key, revoke_key, rotate_key
 from accounts.actions.users import set_rights, sign_up
-from accounts.models import Account, AccountKey, User, key_digest
+from accounts.models import Account, AccountKey, KeyState, Scope, User, key_digest
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -54,23 +56,110 @@ def test_the_prefix_of_a_key_is_refused(alice: Account) -> None:
     assert AccountKey.objects.verify(plaintext + " ") is None
 
 
-def test_rotation_revokes_all_keys_and_issues_one(alice: Account) -> None:
-    _, first = issue_key(alice, acting_user=alice.owner)
-    _, second = issue_key(alice, acting_user=alice.owner)
+def accepted(*texts: str) -> list[bool]:
+    """Which of the keys are accepted, by both ways of finding one."""
 
-    key, third = rotate_key(alice, acting_user=alice.owner)
+    def found(text: str) -> bool:
+        try:
+            return authenticate_key(text) is not None
+        except KeyEnded:
+            return False
 
-    assert [AccountKey.objects.verify(text) for text in (first, second, third)] == [None, None, alice]
-    assert list(AccountKey.objects.filter(revoked_at=None)) == [key]
+    verified = [AccountKey.objects.verify(text) is not None for text in texts]
+    assert verified == [found(text) for text in texts]
+    return verified
 
 
-def test_rotation_does_not_revoke_keys_of_other_accounts(alice: Account) -> None:
-    bob = sign_up("bob@example.org", password="correct horse 9")
-    _, of_bob = issue_key(bob, acting_user=bob.owner)
+def test_the_old_value_of_a_rotated_key_is_valid_for_the_chosen_time(alice: Account) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        old, first = issue_key(alice, name="CI", scopes=[Scope.READ], acting_user=alice.owner)
+        new, second = rotate_key(old, overlap=timedelta(hours=2), acting_user=alice.owner)
+        old.refresh_from_db()
+        assert (new.name, new.scopes, new.state) == ("CI", [Scope.READ], KeyState.ACTIVE)
+        assert old.state == KeyState.REPLACED
+        assert accepted(first, second) == [True, True]
+        clock.shift(timedelta(hours=2))
+        assert accepted(first, second) == [False, True]
+        with pytest.raises(
+            KeyEnded, match="was rotated, and its old value expired on 04 May 2026 at 14:00 UTC"
+        ):
+            authenticate_key(first)
+        with pytest.raises(NotPossible, match="This key is expired"):
+            rotate_key(old, acting_user=alice.owner)
 
-    rotate_key(alice, acting_user=alice.owner)
 
-    assert AccountKey.objects.verify(of_bob) == bob
+def test_rotation_without_overlap_revokes_the_old_value(alice: Account) -> None:
+    old, first = issue_key(alice, acting_user=alice.owner)
+    _, other = issue_key(alice, acting_user=alice.owner)
+    _, second = rotate_key(old, overlap=timedelta(0), acting_user=alice.owner)
+
+    assert accepted(first, second, other) == [False, True, True]
+
+
+def test_rotation_does_not_prolong_the_old_value(alice: Account) -> None:
+    with time_machine.travel(NOON, tick=False):
+        soon = NOON + timedelta(hours=1)
+        old, _ = issue_key(alice, expires_at=soon, acting_user=alice.owner)
+        new, _ = rotate_key(old, acting_user=alice.owner)
+        old.refresh_from_db()
+        assert (old.expires_at, new.expires_at) == (soon, None)
+
+
+def test_a_key_is_refused_from_its_expiry_on(alice: Account) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        _, text = issue_key(alice, expires_at=NOON + timedelta(minutes=1), acting_user=alice.owner)
+        assert accepted(text) == [True]
+        clock.shift(timedelta(minutes=1))
+        assert accepted(text) == [False]
+        with pytest.raises(KeyEnded, match="expired on 04 May 2026 at 12:01 UTC"):
+            authenticate_key(text)
+
+
+def test_a_revoked_key_is_refused_and_its_holder_learns_when(alice: Account) -> None:
+    with time_machine.travel(NOON, tick=False):
+        key, text = issue_key(alice, acting_user=alice.owner)
+        revoke_key(key, acting_user=alice.owner)
+        assert accepted(text) == [False]
+        with pytest.raises(KeyEnded, match="was revoked on 04 May 2026 at 12:00 UTC"):
+            authenticate_key(text)
+
+
+def test_a_key_has_a_scope_and_ends_in_the_future(alice: Account) -> None:
+    with pytest.raises(NotPossible, match="Choose at least one scope"):
+        issue_key(alice, scopes=[], acting_user=alice.owner)
+    with pytest.raises(NotPossible, match="would expire in the past"):
+        issue_key(alice, expires_at=datetime(2020, 1, 1, tzinfo=UTC), acting_user=alice.owner)
+    assert not AccountKey.objects.exists()
+
+
+def test_an_account_has_a_limited_number_of_valid_keys(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "MAX_KEYS", 2)
+    first, _ = issue_key(alice, acting_user=alice.owner)
+    issue_key(alice, acting_user=alice.owner)
+    with pytest.raises(NotPossible, match="at most 2 valid keys"):
+        issue_key(alice, acting_user=alice.owner)
+    revoke_key(first, acting_user=alice.owner)
+    issue_key(alice, acting_user=alice.owner)
+
+
+def test_a_key_that_the_last_release_creates_has_all_scopes(alice: Account) -> None:
+    """Also those from before keys had scopes: its columns get their values from the database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO accounts_accountkey (account_id, prefix, digest, created_at) VALUES (%s, 'uid_a', 'd', now())",
+            [alice.pk],
+        )
+    key = AccountKey.objects.get()
+    assert (key.name, key.scopes, key.state) == ("Account key", list(Scope), KeyState.ACTIVE)
+
+
+def test_the_address_of_the_last_use_is_recorded(alice: Account) -> None:
+    key, plaintext = issue_key(alice, acting_user=alice.owner)
+    authenticate_key(plaintext, address="203.0.113.7")
+    key.refresh_from_db()
+    assert key.last_used_from == "203.0.113.7"
 
 
 def test_the_key_of_a_blocked_account_is_refused(alice: Account) -> None:
@@ -99,12 +188,12 @@ def test_verifying_a_key_writes_nothing(alice: Account) -> None:
 
 
 def test_the_use_of_a_key_is_recorded_once_a_minute(alice: Account) -> None:
-    _, plaintext = issue_key(alice, acting_user=alice.owner)
+    key, plaintext = issue_key(alice, acting_user=alice.owner)
     noted = []
     with time_machine.travel(NOON, tick=False) as clock:
         for step in (0, 59, 1):
             clock.shift(timedelta(seconds=step))
-            assert authenticate_key(plaintext) == alice
+            assert authenticate_key(plaintext) == key
             noted.append(AccountKey.objects.get().last_used_at)
 
     assert noted == [NOON, NOON, NOON + timedelta(seconds=60)]

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django_q.models import OrmQ
 
 from accounts import notices
-from accounts.actions.keys import rotate_key
+from accounts.actions.keys import issue_key
 from accounts.actions.users import set_password
 from accounts.audit import AuditAction
 from accounts.models import AuditEntry, User
@@ -191,14 +191,14 @@ def test_a_rolled_back_change_is_not_mailed(world: World) -> None:
     from django.db import transaction
 
     with transaction.atomic():
-        rotate_key(world.account, acting_user=world.account.owner)
+        issue_key(world.account, acting_user=world.account.owner)
         transaction.set_rollback(True)
     assert send_queued() == []
 
 
 def test_at_most_twenty_an_hour(world: World) -> None:
     for _ in range(22):
-        rotate_key(world.account, acting_user=world.account.owner)
+        issue_key(world.account, acting_user=world.account.owner)
     sent = send_queued()
     earlier = 1  # the invitation of World's
     assert len(sent) <= notices.MAX_PER_HOUR - earlier
@@ -208,7 +208,7 @@ def test_at_most_twenty_an_hour(world: World) -> None:
 
 def test_without_mail_nothing_is_queued(world: World, settings: Any) -> None:
     settings.EMAIL_URL = ""
-    rotate_key(world.account, acting_user=world.account.owner)
+    issue_key(world.account, acting_user=world.account.owner)
     assert not OrmQ.objects.exists()
 
 

@@ -23,10 +23,10 @@ from tests.product import ROOT, database_url, product_environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROTATE_KEY = """
-from accounts.actions.keys import rotate_key
-from accounts.models import Account
-rotate_key(Account.objects.get(pk={pk}), acting_user=None)
+REVOKE_KEY = """
+from accounts.actions.keys import revoke_key
+from accounts.models import AccountKey
+revoke_key(AccountKey.objects.get(account={pk}), acting_user=None)
 """
 ROTATE_TOKEN = """
 from instances.actions.lifecycle import rotate_token
@@ -62,7 +62,7 @@ def test_a_key_that_another_process_has_revoked_is_refused_at_once(alice: ApiCli
     path = f"{alice.home}sandbox/messages/"
     assert [alice.post(path, MESSAGE)[0] for _ in range(2)] == [201, 201]
     assert recent_keys.owner_of(alice.key) == alice.account.owner_id
-    run_in_another_process(tmp_path, ROTATE_KEY.format(pk=alice.account.pk))
+    run_in_another_process(tmp_path, REVOKE_KEY.format(pk=alice.account.pk))
     assert alice.post(path, MESSAGE)[0] == 401
     assert alice.get("instances/")[0] == 401
     assert Message.objects.count() == 2
@@ -73,7 +73,7 @@ def test_calls_with_a_revoked_key_do_not_use_up_the_calls_of_its_account(
 ) -> None:
     path = f"{alice.home}sandbox/messages/"
     alice.post(path, MESSAGE)
-    run_in_another_process(tmp_path, ROTATE_KEY.format(pk=alice.account.pk))
+    run_in_another_process(tmp_path, REVOKE_KEY.format(pk=alice.account.pk))
     alice.post(path, MESSAGE)  # this process learns that the key is not right any more
     assert recent_keys.owner_of(alice.key) is None
     rate_counters.reset()

@@ -6,6 +6,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.key_scopes import hide_secrets
 from hooks.filters import MAX_MESSAGE_TYPES, Filters, filters_of
 from hooks.models import MAX_CHATS, ChatKind, Direction, Endpoint, Kind, PauseReason
 from instances import chat_ids
@@ -76,7 +77,7 @@ def changed_filters(endpoint: Endpoint | None, given: dict[str, Any]) -> Filters
 
 
 class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
-    """An endpoint with its signing secret. Only its own account can read it."""
+    """An endpoint with its signing secret, for keys that may read it; `context["key"]` is the call's."""
 
     id = serializers.CharField(help_text="The `endpointId` of its hooks.")
     instanceId = serializers.CharField(source="instance.number")
@@ -97,7 +98,10 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         method_name="get_words",
         help_text='The filters as a phrase, as pages show it: "Messages, incoming only". All: "All events".',
     )
-    secret = serializers.CharField(help_text="Verifies `webhook-signature` (Standard Webhooks).")
+    secret = serializers.CharField(
+        allow_null=True,
+        help_text="Verifies `webhook-signature` (Standard Webhooks). Null if the key does not have the scope `manage`.",
+    )
     previousSecretUntil = serializers.SerializerMethodField(
         method_name="get_previous_until",
         help_text="Until then, hooks are also signed with the previous secret. Null: with the current one only.",
@@ -124,6 +128,9 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
             "failingSince",
         )  # fmt: skip
         read_only_fields = fields
+
+    def to_representation(self, instance: Endpoint) -> dict[str, Any]:
+        return hide_secrets(super().to_representation(instance), self.context.get("key"))
 
     def get_words(self, endpoint: Endpoint) -> str:
         return describe_filters(endpoint)

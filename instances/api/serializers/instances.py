@@ -7,6 +7,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.key_scopes import hide_secrets
 from hooks.models import PauseReason
 from instances import value_parsing
 from instances.actions.settings import read_settings
@@ -41,7 +42,7 @@ class SettingsSerializer(serializers.Serializer[Any]):
 
 
 class InstanceSerializer(serializers.ModelSerializer[Instance]):
-    """An instance with its token and signing secret. Only its own account can read it."""
+    """An instance with its token and signing secret, for keys that may read them; `context["key"]` is the call's."""
 
     id = serializers.CharField(
         source="number", help_text="The `instanceId` of hooks and of the wire contract."
@@ -62,10 +63,15 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         source="is_trial", help_text="Whether `paidUntil` is the end of its trial: no payment was recorded."
     )
     apiUrl = serializers.URLField(source="api_url", help_text="The base URL of the wire contract's methods.")
-    token = serializers.CharField(help_text="The token for the wire contract's methods.")
+    token = serializers.CharField(
+        allow_null=True,
+        help_text="The token for the wire contract's methods. Null if the key does not have all scopes.",
+    )
     phone = serializers.CharField(help_text="Its own phone number, digits only.")
     webhookSecret = serializers.CharField(
-        source="endpoint.secret", help_text="Verifies `webhook-signature` (Standard Webhooks)."
+        source="endpoint.secret",
+        allow_null=True,
+        help_text="Verifies `webhook-signature` (Standard Webhooks). Null if the key does not have the scope `manage`.",
     )
     previousWebhookSecretUntil = serializers.SerializerMethodField(
         method_name="get_previous_until",
@@ -101,6 +107,9 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
             "cleaning", "settings", "createdAt",
         )  # fmt: skip
         read_only_fields = fields
+
+    def to_representation(self, instance: Instance) -> dict[str, Any]:
+        return hide_secrets(super().to_representation(instance), self.context.get("key"))
 
     def is_cleaning(self, instance: Instance) -> bool:
         return instance.cleaning is not None

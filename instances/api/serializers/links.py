@@ -7,6 +7,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.key_scopes import hide_secrets
+from accounts.models import AccountKey
 from instances.api.serializers.strict import StrictSerializer
 from instances.channels import CHANNELS
 from instances.channels.linking import MAX_VALUE, Linkable, LinkField
@@ -82,7 +84,9 @@ class LinkSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(), help_text="The saved values that are not secret."
     )
     callbackUrl = serializers.CharField(
-        allow_null=True, help_text="Where the messenger sends events. It contains a secret of this site."
+        allow_null=True,
+        help_text="Where the messenger sends events. It contains a secret of this site. "
+        "Null also if the key does not have the scope `manage`.",
     )
     changedAt = serializers.DateTimeField(allow_null=True, help_text="When the values were saved.")
     lostAt = serializers.DateTimeField(
@@ -95,12 +99,12 @@ class LinkSerializer(serializers.Serializer[Any]):
     )
 
 
-def link_data(instance: Instance, *, notice: str = "") -> dict[str, Any]:
-    """Returns the link as LinkSerializer describes it. At most two queries."""
+def link_data(instance: Instance, *, key: AccountKey, notice: str = "") -> dict[str, Any]:
+    """Returns the link as LinkSerializer describes it, for a call with this key. At most two queries."""
     link = ChannelLink.objects.filter(instance=instance).first()
     lost = instance.lost_link
     time = serializers.DateTimeField().to_representation
-    return {
+    data = {
         "channel": instance.channel,
         "linked": link is not None,
         "account": link.name if link else "",
@@ -112,6 +116,7 @@ def link_data(instance: Instance, *, notice: str = "") -> dict[str, Any]:
         "lostReason": lost.lost_reason if lost else "",
         "notice": notice,
     }
+    return hide_secrets(data, key)
 
 
 class LinkValuesSerializer(StrictSerializer):

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from hooks.actions.endpoints import pause, resume, rotate_secret
 from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of
 from instances.api import schema
+from instances.api.scopes import key_of
 from instances.api.serializers.instances import InstanceSerializer
 from instances.api.serializers.strict import StrictSerializer
 from instances.api.views.instances import EXAMPLE, get_instance
@@ -58,7 +59,9 @@ class RotateSecretView(APIView):
         given = RotationSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         rotate_secret(instance.endpoint, acting_user=request.user, keep_old=given.validated_data["keepOld"])
-        return Response(InstanceSerializer(get_own_instance(request, id)).data)
+        return Response(
+            InstanceSerializer(get_own_instance(request, id), context={"key": key_of(request)}).data
+        )
 
 
 class DeliverySerializer(serializers.Serializer[EndpointNumbers]):
@@ -114,7 +117,9 @@ class PauseView(APIView):
     )
     def post(self, request: Request, id: str) -> Response:
         pause(get_own_instance(request, id).endpoint, acting_user=request.user)
-        return Response(InstanceSerializer(get_own_instance(request, id)).data)
+        return Response(
+            InstanceSerializer(get_own_instance(request, id), context={"key": key_of(request)}).data
+        )
 
 
 class ResumeView(APIView):
@@ -125,4 +130,6 @@ class ResumeView(APIView):
     )
     def post(self, request: Request, id: str) -> Response:
         resume(get_own_instance(request, id).endpoint, acting_user=request.user)
-        return Response(InstanceSerializer(get_own_instance(request, id)).data)
+        return Response(
+            InstanceSerializer(get_own_instance(request, id), context={"key": key_of(request)}).data
+        )

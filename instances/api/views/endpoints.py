@@ -23,6 +23,7 @@ from instances.actions.endpoint_test import send_test
 from instances.api import schema
 from instances.api.errors import Conflict
 from instances.api.filters import ENDPOINT_DIGITS
+from instances.api.scopes import key_of
 from instances.api.serializers.endpoints import (
     FILTER_NAMES,
     EndpointChangeSerializer,
@@ -83,6 +84,9 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
     pagination_class = None
     filter_backends = ()
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {"key": key_of(self.request)}
+
     def get_own_instance(self, number: str) -> Instance:
         return get_instance(Instance.objects.of_account(self.request.auth), number)
 
@@ -103,7 +107,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
     def respond(self, endpoint: Endpoint, **more: Any) -> Response:
         """Responds with the endpoint as it is stored now."""
         row = Endpoint.objects.select_related("instance").get(pk=endpoint.pk)
-        return Response(EndpointSerializer(row).data, **more)
+        return Response(self.get_serializer(row).data, **more)
 
     @extend_schema(
         operation_id="listEndpoints",
@@ -118,7 +122,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         rows = (
             Endpoint.objects.present().filter(instance=self.get_own_instance(id)).select_related("instance")
         )
-        return Response({"results": EndpointSerializer(rows, many=True).data})
+        return Response({"results": self.get_serializer(rows, many=True).data})
 
     @extend_schema(
         operation_id="addEndpoint",

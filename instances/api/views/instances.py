@@ -16,6 +16,7 @@ from instances.actions import settings as settings_actions
 from instances.actions.lifecycle import change_channel, change_instance, create_instance, delete_instance
 from instances.api import schema
 from instances.api.pagination import OldestFirst
+from instances.api.scopes import key_of
 from instances.api.serializers.instances import (
     ChangeBodySerializer,
     InstanceSerializer,
@@ -62,6 +63,9 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     def get_queryset(self) -> InstanceQuerySet:
         return Instance.objects.of_account(self.request.auth).select_related("endpoint")
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {"key": key_of(self.request)}
+
     @extend_schema(
         operation_id="listInstances",
         summary="List the account's instances",
@@ -97,7 +101,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         instance = self.get_queryset().get(pk=instance.pk)
         location = settings.SITE_URL + reverse("instances-api:instance", args=[instance.number])
         return Response(
-            InstanceSerializer(instance).data, status.HTTP_201_CREATED, headers={"Location": location}
+            self.get_serializer(instance).data, status.HTTP_201_CREATED, headers={"Location": location}
         )
 
     @extend_schema(
@@ -108,7 +112,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         examples=[EXAMPLE],
     )
     def retrieve(self, request: Request, id: str) -> Response:
-        return Response(InstanceSerializer(get_instance(self.get_queryset(), id)).data)
+        return Response(self.get_serializer(get_instance(self.get_queryset(), id)).data)
 
     @extend_schema(
         operation_id="changeInstance",
@@ -138,7 +142,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         own, given = split_body(request.data)
         with ending_links(instance, acting_user=current_user(request)):
             self.change(request, instance, own, given)
-        return Response(InstanceSerializer(self.get_queryset().get(pk=instance.pk)).data)
+        return Response(self.get_serializer(self.get_queryset().get(pk=instance.pk)).data)
 
     @transaction.atomic
     def change(

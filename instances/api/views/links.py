@@ -11,6 +11,7 @@ from instances import chat_ids
 from instances.actions.channel_links import unlink_account
 from instances.api import schema
 from instances.api.errors import Conflict
+from instances.api.scopes import key_of
 from instances.api.serializers.links import (
     ChannelSerializer,
     LinkSerializer,
@@ -106,7 +107,7 @@ class LinkView(APIView):
         examples=[EXAMPLE],
     )
     def get(self, request: Request, id: str) -> Response:
-        return Response(link_data(get_own_instance(request, id)))
+        return Response(link_data(get_own_instance(request, id), key=key_of(request)))
 
     @extend_schema(
         tags=["Instances"],
@@ -141,7 +142,7 @@ class LinkView(APIView):
             raise exceptions.ValidationError({f"values.{refused.field}": refused.sentence}) from None
         except manual_request_limit.TooMany as error:
             raise Conflict(str(error)) from None
-        return Response(link_data(get_own_instance(request, id), notice=notice.text))
+        return Response(link_data(get_own_instance(request, id), key=key_of(request), notice=notice.text))
 
     @extend_schema(
         tags=["Instances"],
@@ -159,7 +160,7 @@ class LinkView(APIView):
         instance, user = get_linkable_instance(request, id), current_user(request)
         with ending_links(instance, acting_user=user) as notice:
             unlink_account(instance, acting_user=user)
-        return Response(link_data(get_own_instance(request, id), notice=notice.text))
+        return Response(link_data(get_own_instance(request, id), key=key_of(request), notice=notice.text))
 
 
 class PairingCodeView(APIView):

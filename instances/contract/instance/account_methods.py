@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Count
 
-from accounts.models import Account
+from accounts.models import Account, Scope
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.lifecycle import create_instance
@@ -31,7 +31,7 @@ INSTANCE_ID = text("instanceId", "the instance's id", default="", max_length=100
     "newInstance",
     "GET",
     "POST",
-    by_uid=True,
+    scopes=tuple(Scope),  # its result has the instance's token, which calls all other methods
     arguments=(
         text("type", f"the messenger, one of {', '.join(CHANNELS)}", default="", max_length=100),
         text("name", "a name, shown on pages", default="", max_length=100),
@@ -48,7 +48,7 @@ def new_instance(account: Account, *, type: str, name: str) -> dict[str, Any]:
     return {"result": {"status": "created", "instance": created}}
 
 
-@method("listInstances", "GET", "POST", by_uid=True)
+@method("listInstances", "GET", "POST", scopes=(Scope.READ,))
 def list_instances(account: Account) -> dict[str, Any]:
     """Lists the account's instances, oldest first.
 
@@ -71,7 +71,7 @@ def list_instances(account: Account) -> dict[str, Any]:
     }
 
 
-@method("deleteInstance", "POST", "GET", by_uid=True, arguments=(INSTANCE_ID,))
+@method("deleteInstance", "POST", "GET", scopes=(Scope.MANAGE,), arguments=(INSTANCE_ID,))
 def delete_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
     """Deletes an instance and everything in it. Its payments stay in the account."""
     instance = find_instance(account, instance_id)
@@ -80,7 +80,7 @@ def delete_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
     return {"result": {"status": "deleted"}}
 
 
-@method("cleanInstance", "POST", "GET", by_uid=True, arguments=(INSTANCE_ID,))
+@method("cleanInstance", "POST", "GET", scopes=(Scope.MANAGE,), arguments=(INSTANCE_ID,))
 def clean_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
     """Resets an instance: logs it out and deletes its chats, messages, queues and histories.
 

@@ -67,9 +67,9 @@ def test_signing_up_is_the_first_entry_of_an_account() -> None:
 def test_keys_are_named_by_the_beginning_that_is_shown_anyway(alice: User) -> None:
     key, text = issue_key(alice.account, acting_user=alice)
     assert trail() == [("alice@example.org", "key.issued", f"key {key.prefix}…")]
-    new, _ = rotate_key(alice.account, acting_user=alice)
+    new, _ = rotate_key(key, acting_user=alice)
     assert trail()[1:] == [
-        ("alice@example.org", "key.rotated", "account alice@example.org"),
+        ("alice@example.org", "key.rotated", f"key {key.prefix}…"),
         ("alice@example.org", "key.issued", f"key {new.prefix}…"),
     ]
     assert text[12:] not in json.dumps(list(AuditEntry.objects.values("detail", "subject_text")))

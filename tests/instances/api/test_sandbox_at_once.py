@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.actions.keys import KEY_USE_RECORDED_EVERY, rotate_key
+from accounts.actions.keys import KEY_USE_RECORDED_EVERY, revoke_key
 from hooks.models import Hook
 from instances.actions.lifecycle import create_instance, delete_instance
 from instances.actions.stopping import block_account, stop_instance
@@ -57,6 +57,10 @@ def set_fields(**fields: Any) -> Callable[[ApiClient], Any]:
     return lambda client: Instance.objects.filter(pk=client.instance.pk).update(**fields)
 
 
+def set_key(**fields: Any) -> Callable[[ApiClient], Any]:
+    return lambda client: client.account.keys.update(**fields)
+
+
 def change(**fields: Any) -> Callable[[ApiClient], Any]:
     return lambda client: change_contact(client.instance, phone=ANNA["from"], **fields)
 
@@ -79,7 +83,9 @@ SITUATIONS: dict[str, tuple[Callable[[ApiClient], Any], dict[str, Any]]] = {
         {},
     ),
     "deleted": (lambda client: delete_instance(client.instance, acting_user=None), {}),
-    "key revoked": (lambda client: rotate_key(client.account, acting_user=client.account.owner), {}),
+    "key revoked": (lambda client: revoke_key(client.account.keys.get(), acting_user=None), {}),
+    "key expired": (set_key(expires_at=timezone.now()), {}),
+    "key without the scope": (set_key(can_send=False), {}),
     "group": (set_fields(), {"chatId": "17680561234-1479621234@g.us"}),
     "image": (set_fields(), {"type": "image", "body": "https://example.com/a.jpg", "caption": "look"}),
     "call": (set_fields(), {"type": "call_log", "body": ""}),

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cache
 
 from accounts.actions import keys
+from accounts.models import Scope
 from instances.actions.record_at_once import Written, record_text
 from instances.channels.sandbox.actions.contacts import IS_PLAIN_CONTACT
 from instances.models import Channel
@@ -20,7 +21,7 @@ from instances.models import Channel
 def condition_sql() -> str:
     """Returns the condition on the instance `i`; record_text() has the contact as the chat."""
     is_plain = IS_PLAIN_CONTACT.replace("%(contact)s", "%(chat)s")
-    return f"i.channel = '{Channel.SANDBOX}' AND {is_plain} AND i.owner_id = {keys.account_of_key_sql()}"
+    return f"i.channel = '{Channel.SANDBOX}' AND {is_plain} AND i.owner_id = {keys.account_of_key_sql(Scope.SEND)}"
 
 
 def write_text(

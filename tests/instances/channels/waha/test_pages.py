@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.actions.keys import rotate_key
+from accounts.actions.keys import issue_key
 from instances.limits import manual_request_limit
 from instances.models import (
     AccountStatus,
@@ -150,7 +150,7 @@ def test_the_phone_is_linked_by_its_number(bob: Client, shop: Instance, waha: Wa
 def test_a_program_gets_a_code_for_a_phone_number(
     client: Client, bob: Client, shop: Instance, waha: Waha, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, key = rotate_key(shop.owner, acting_user=shop.owner.owner)
+    _, key = issue_key(shop.owner, acting_user=shop.owner.owner)
 
     def pair(phone: str) -> tuple[int, Any]:
         response = client.post(

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from accounts.actions.keys import issue_key, rotate_key
+from accounts.actions.keys import issue_key, revoke_key
 from hooks.models import Hook
 from instances.actions.bans import change_bans
 from instances.actions.lifecycle import link_sandbox, record_payment
@@ -147,7 +147,7 @@ def test_a_wrong_uid_is_a_401_in_json(client: Client, uid: str, method: str, giv
 
 
 def test_a_key_that_was_revoked_is_wrong(client: Client, uid: str, instance: Instance) -> None:
-    rotate_key(instance.owner, acting_user=instance.owner.owner)
+    revoke_key(instance.owner.keys.get(), acting_user=instance.owner.owner)
     assert client.get(f"/listInstances?uid={uid}").json() == WRONG_UID
 
 
