@@ -613,6 +613,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "instances.api.schema.loosen_bodies_of_several_types",
         "chatapi.rest_scopes.describe_scopes",
+        "instances.api.schema.add_errors_of_all",
         "instances.contract.openapi.add_contract",
         "instances.api.webhooks.add_webhooks",
     ],

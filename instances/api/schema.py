@@ -40,6 +40,26 @@ def loosen_bodies_of_several_types(result: dict[str, Any], **_: Any) -> dict[str
     return result
 
 
+def add_errors_of_all(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's post-processing hook: adds the errors that no view raises itself."""
+    responses = result["components"].setdefault("responses", {})
+    for name, description, error in ERRORS_OF_ALL.values():
+        content = {
+            "schema": {"$ref": "#/components/schemas/Error"},
+            "examples": {name: {"value": {"error": error}, "summary": description}},
+        }
+        responses[name] = {"description": description, "content": {"application/json": content}}
+    for item in result["paths"].values():
+        for operation in item.values():
+            statuses = (508, 413, 415) if "requestBody" in operation else (508,)
+            found = operation["responses"] | {
+                str(status): {"$ref": f"#/components/responses/{ERRORS_OF_ALL[status][0]}"}
+                for status in statuses
+            }
+            operation["responses"] = dict(sorted(found.items()))
+    return result
+
+
 def error_responses(*statuses: int) -> dict[int, OpenApiResponse]:
     """The error responses of an operation. Every operation has 401, 403 and 429."""
     return {status: ERRORS[status] for status in sorted({401, 403, 429, *statuses})}
@@ -80,6 +100,20 @@ ERRORS = {
     ),
 }
 
+# Status code → the name of the response, its description and the sentence of an example.
+ERRORS_OF_ALL = {
+    413: ("BodyTooLarge", "The body is too large", "The body must be at most 2097152 bytes."),
+    415: (
+        "UnsupportedMediaType",
+        "The body is not JSON, by its Content-Type",
+        'Unsupported media type "text/plain" in request.',
+    ),
+    508: (
+        "LoopDetected",
+        "The call is a hook of this site",
+        "Loop detected: this call is a hook of instance 1203344556 of this site, and would cause further hooks. …",
+    ),
+}
 INSTANCE_ID = OpenApiParameter(
     "id", str, OpenApiParameter.PATH, description="The instance's id, the `instanceId` of its hooks."
 )

@@ -104,6 +104,7 @@ def reference() -> Reference:
     document = parse(DOCUMENT.read_bytes())
     schemas = Schemas(document["components"]["schemas"])
     ids = collect_example_ids(document["paths"])
+    shared = document["components"]["responses"]
     groups: dict[str, list[Operation]] = {}
     failures: dict[str, Failure] = {}
     for path, by_verb in document["paths"].items():
@@ -113,7 +114,7 @@ def reference() -> Reference:
                 operations.append(build_operation(verb.upper(), path, described, schemas, ids))
                 for status, response in described["responses"].items():
                     if status >= "400":
-                        failures.setdefault(status, build_failure(status, response))
+                        failures.setdefault(status, build_failure(status, response, shared))
     names = [tag["name"] for tag in document["tags"] if tag["name"] in groups]
     webhooks = [item["post"] for item in document["webhooks"].values()]
     return Reference(
@@ -253,7 +254,9 @@ def collect_example_ids(paths: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def build_failure(status: str, described: dict[str, Any]) -> Failure:
+def build_failure(status: str, described: dict[str, Any], shared: dict[str, Any]) -> Failure:
+    """`shared` are the responses that others refer to by name."""
+    described = shared[described["$ref"].rpartition("/")[2]] if "$ref" in described else described
     example = first_example(described.get("content", {}).get(JSON, {}))
     return Failure(status, render_inline(described["description"]), json.dumps(example, ensure_ascii=False))
 

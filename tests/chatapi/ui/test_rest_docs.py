@@ -79,7 +79,9 @@ def test_an_operation_has_its_parameters_fields_and_response(alice: Client) -> N
     added = words_of(article_of(page, "addEndpoint"))
     assert "url required" in added
     assert "filters.chatKinds" in added
-    assert "Responds with 201; if it fails, with 400 , 401 , 403 , 404 , 409 , 429 ." in added
+    assert (
+        "Responds with 201; if it fails, with 400 , 401 , 403 , 404 , 409 , 413 , 415 , 429 , 508 ." in added
+    )
     assert '"instanceId": "1203344556"' in html.unescape(article_of(page, "addEndpoint"))
 
 

@@ -39,6 +39,8 @@ def test_every_operation_has_words_examples_and_its_refusals() -> None:
         assert operation["security"] == [{"accountKey": []}]
         assert {"401", "429"} <= set(operation["responses"])
         for status, response in operation["responses"].items():
+            if "$ref" in response:
+                response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
             content = response.get("content", {}).get("application/json")
             assert status == "204" or content["examples"]
     addresses = {
