@@ -17,6 +17,7 @@ from instances.api.views.links import ChannelsView, LinkView, PairingCodeView
 from instances.api.views.listening import ListenersView, ListenerView, ReportView, TakeView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
+from instances.api.views.statistics import EndpointHealthView, EndpointStatisticsView, StatisticsView
 
 instances: Any = InstanceViewSet.as_view({"get": "list", "post": "create"})
 instance: Any = InstanceViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
@@ -39,6 +40,17 @@ ROUTES = (
         )
         for action in ("pause", "resume", "rotate_secret", "test")
     ),
+    (
+        "instances/<str:id>/endpoints/<str:endpointId>/health",
+        EndpointHealthView.as_view(),
+        "endpoint-health",
+    ),
+    (
+        "instances/<str:id>/endpoints/<str:endpointId>/statistics",
+        EndpointStatisticsView.as_view(),
+        "endpoint-statistics",
+    ),
+    ("instances/<str:id>/statistics", StatisticsView.as_view(), "statistics"),
     ("instances/<str:id>/listeners", ListenersView.as_view(), "listeners"),
     ("instances/<str:id>/listeners/<str:listenerId>", ListenerView.as_view(), "listener"),
     ("instances/<str:id>/listeners/<str:listenerId>/take", TakeView.as_view(), "listener-take"),

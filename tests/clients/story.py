@@ -8,7 +8,14 @@ import sys
 import time
 
 from chat_api_client import AuthenticatedClient
-from chat_api_client.api.endpoints import add_endpoint, pause_endpoint, remove_endpoint, resume_endpoint
+from chat_api_client.api.endpoints import (
+    add_endpoint,
+    get_endpoint_health,
+    get_endpoint_statistics,
+    pause_endpoint,
+    remove_endpoint,
+    resume_endpoint,
+)
 from chat_api_client.api.endpoints import test_endpoint as send_test
 from chat_api_client.api.hooks import list_hooks
 from chat_api_client.api.instances import read_instance
@@ -17,6 +24,7 @@ from chat_api_client.api.sandbox import receive_sandbox_message
 from chat_api_client.models.endpoint import Endpoint
 from chat_api_client.models.error import Error
 from chat_api_client.models.filters import Filters
+from chat_api_client.models.health import Health
 from chat_api_client.models.hook import Hook
 from chat_api_client.models.hook_state import HookState
 from chat_api_client.models.instance import Instance
@@ -29,6 +37,7 @@ from chat_api_client.models.new_redelivery import NewRedelivery
 from chat_api_client.models.new_sandbox_message import NewSandboxMessage
 from chat_api_client.models.paginated_hook_list import PaginatedHookList
 from chat_api_client.models.preview import Preview
+from chat_api_client.models.statistics import Statistics
 
 
 def find_hook(client: AuthenticatedClient, message: str, endpoint: str) -> Hook:
@@ -74,6 +83,10 @@ def run_story(site: str, key: str, number: str, receiver: str) -> dict[str, obje
         client=client, body=NewRedelivery(dry_run=True, instance=number, endpoint=endpoint.id)
     )
     assert isinstance(preview, Preview), preview
+    statistics = get_endpoint_statistics.sync(number, endpoint.id, client=client)
+    assert isinstance(statistics, Statistics), statistics
+    health = get_endpoint_health.sync(number, endpoint.id, client=client)
+    assert isinstance(health, Health), health
     unknown = read_instance.sync_detailed("1", client=client)
     assert isinstance(unknown.parsed, Error)
     removed = remove_endpoint.sync_detailed(number, endpoint.id, client=client)
@@ -85,6 +98,8 @@ def run_story(site: str, key: str, number: str, receiver: str) -> dict[str, obje
         "text": event.messages[0].body,
         "from_me": event.messages[0].from_me,
         "resendable": preview.count,
+        "counted": [statistics.counts.delivered > 0, statistics.durations.hooks],
+        "healthy": [health.measured, health.failure is None],
         "unknown": [int(unknown.status_code), unknown.parsed.error],
         "removed": int(removed.status_code),
     }

@@ -54,6 +54,10 @@ const preview = await client.POST("/api/v1/redeliveries/", {
   body: { dryRun: true, instance: id, endpoint: endpoint.id },
 });
 const counted = found(preview.data, preview.error);
+const charted = await client.GET("/api/v1/instances/{id}/endpoints/{endpointId}/statistics/", { params: { path } });
+const statistics = found(charted.data, charted.error);
+const checked = await client.GET("/api/v1/instances/{id}/endpoints/{endpointId}/health/", { params: { path } });
+const health = found(checked.data, checked.error);
 const unknown = await client.GET("/api/v1/instances/{id}/", { params: { path: { id: "1" } } });
 const removed = await client.DELETE("/api/v1/instances/{id}/endpoints/{endpointId}/", { params: { path } });
 
@@ -66,6 +70,8 @@ console.log(
     text: event.messages[0]?.body,
     from_me: event.messages[0]?.fromMe,
     resendable: "count" in counted ? counted.count : null,
+    counted: [statistics.counts.delivered > 0, statistics.durations.hooks],
+    healthy: [health.measured, health.failure === null],
     unknown: [unknown.response.status, unknown.error?.error],
     removed: removed.response.status,
   }),

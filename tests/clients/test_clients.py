@@ -110,6 +110,8 @@ def check_story(rest: Rest, printed: str, receiver: Receiver) -> None:
         "text": hook.json()["messages"][0]["body"],
         "from_me": False,
         "resendable": 2,  # with the test
+        "counted": [True, 1],
+        "healthy": [1, True],
         "unknown": [404, "Your account has no instance 1."],
         "removed": 204,
     }

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from hooks.log import counts, delays, endpoint_health, endpoint_numbers
+from hooks.log import counts, delays, durations, endpoint_health, endpoint_numbers
 from hooks.log.index_order import in_index_order
 from hooks.models import UNFINISHED, ResponseClass, State, smallest_public_id
 from tests.factories import InstanceFactory
@@ -67,6 +67,12 @@ def check_numbers(endpoints: list[int]) -> None:
         "limit": LIMIT,
     }
     check(endpoint_numbers.SENT, sent, LIMIT)
+    period = [now - timedelta(hours=1), now]
+    measured = {
+        "endpoints": endpoints, "classes": ResponseClass.values, "edges": period, "start": period[0],
+        "end": period[1], "first": 0, "last": 2**63 - 1, "newest": LIMIT,
+    }  # fmt: skip
+    check(durations.DURATIONS, measured, LIMIT)
     for endpoint in endpoints[:2]:
         check(
             endpoint_health.ATTEMPTED,

@@ -77,6 +77,21 @@ def changed(action: Callable[[], Any]) -> Any:
         raise Conflict(str(reason)) from None
 
 
+def get_own_endpoint(request: Request, number: str, key: str) -> Endpoint:
+    """The endpoint with its instance. Raises NotFound for one of another instance, or one that was removed."""
+    instance = get_instance(Instance.objects.of_account(request.auth), number)
+    parsed = parse_digits(key, max_digits=ENDPOINT_DIGITS)
+    found = (
+        Endpoint.objects.present().filter(instance=instance, pk=parsed).first()
+        if parsed is not None
+        else None
+    )
+    if found is None:
+        raise exceptions.NotFound(f"Instance {number} has no endpoint {key}.")
+    found.instance = instance
+    return found
+
+
 @extend_schema(tags=["Endpoints"])
 class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
     queryset = Endpoint.objects.none()  # for the OpenAPI document, which is generated without a user
@@ -91,18 +106,7 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         return get_instance(Instance.objects.of_account(self.request.auth), number)
 
     def get_own_endpoint(self, number: str, key: str) -> Endpoint:
-        """The endpoint with its instance. Raises NotFound for one of another instance, or one that was removed."""
-        instance = self.get_own_instance(number)
-        parsed = parse_digits(key, max_digits=ENDPOINT_DIGITS)
-        found = (
-            Endpoint.objects.present().filter(instance=instance, pk=parsed).first()
-            if parsed is not None
-            else None
-        )
-        if found is None:
-            raise exceptions.NotFound(f"Instance {number} has no endpoint {key}.")
-        found.instance = instance
-        return found
+        return get_own_endpoint(self.request, number, key)
 
     def respond(self, endpoint: Endpoint, **more: Any) -> Response:
         """Responds with the endpoint as it is stored now."""
