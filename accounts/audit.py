@@ -78,6 +78,7 @@ class AuditAction(models.TextChoices):
     BIN_SHARED = "bin.shared", "Link to a bin created"
     BIN_SHARE_REVOKED = "bin.share_revoked", "Link to a bin revoked"
     BIN_RESPONSE_CHANGED = "bin.answer", "Response of a bin changed"
+    BIN_DELETED = "bin.deleted", "Bin deleted"
     CAPTURES_DELETED = "bin.captures_deleted", "Requests in a bin deleted"
     CAPTURES_RESTORED = "bin.captures_restored", "Deleted requests restored"
     HOOK_SIMULATED = "hook.simulated", "Simulated hook sent"

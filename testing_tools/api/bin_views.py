@@ -1,4 +1,4 @@
-"""Bins: open, list, read, configure the response; and the links that share them."""
+"""Bins: open, list, read, configure the response, delete; and the links that share them."""
 
 from typing import Any
 
@@ -33,6 +33,7 @@ from testing_tools.api.parameters import request_example, response_example
 from testing_tools.verification import responses
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import shares
+from testing_tools.verification.actions.bins import BinInUse
 from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
 from testing_tools.verification.models import Bin, BinQuerySet
 from testing_tools.verification.responses import InvalidResponse
@@ -64,7 +65,7 @@ class BinViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Bin]):
         operation_id="openBin",
         summary="Open a bin",
         description="Creates it on the first call (201); later calls return the same bin (200). An instance has one "
-        "bin, and the account has one of its own, which belongs to no instance. A bin is deleted with its instance.",
+        "bin, which is deleted with it, and the account has one of its own.",
         request=NewBinSerializer,
         responses={
             200: BinWithCountsSerializer,
@@ -135,6 +136,23 @@ class BinViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Bin]):
             except InvalidResponse as error:
                 raise exceptions.ValidationError({"answer": {error.field: str(error)}}) from None
         return Response(BinWithCountsSerializer(get_bin(request, key)).data)
+
+    @extend_schema(
+        operation_id="deleteBin",
+        summary="Delete a bin",
+        description="With its captures and links, for good. Its URL responds 404 from now on; `openBin` creates a new "
+        "one. 409 while a verification sends hooks to it.",
+        parameters=[parameters.BIN_KEY],
+        request=None,
+        responses={204: OpenApiResponse(description="Deleted"), **schema.error_responses(404, 409)},
+    )
+    def destroy(self, request: Request, key: str) -> Response:
+        bin = get_bin(request, key)
+        try:
+            bin_actions.delete_bin(bin, acting_user=current_user(request))
+        except BinInUse as error:
+            raise Conflict(str(error)) from None
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class SharesView(APIView):

@@ -4,12 +4,13 @@ from typing import Any
 
 from testing_tools.api.bin_views import BinViewSet, SharesView, ShareView
 from testing_tools.api.capture_views import CapturesViewSet, CaptureViewSet, NextCaptureView
+from testing_tools.api.forward_views import ForwardView
 from testing_tools.api.run_views import CancelRunView, RunsView, RunView, StepView
 from testing_tools.api.simulation_views import SimulationKindsView, SimulationsView
 from testing_tools.api.verification_views import StartView, StopView, VerificationView
 
 bins: Any = BinViewSet.as_view({"get": "list", "post": "create"})
-bin: Any = BinViewSet.as_view({"get": "retrieve", "patch": "partial_update"})
+bin: Any = BinViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
 capture: Any = CaptureViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
 
 ROUTES = (
@@ -18,6 +19,7 @@ ROUTES = (
     ("bins/<str:key>/captures", CapturesViewSet.as_view({"get": "list"}), "bin-captures"),
     ("bins/<str:key>/captures/next", NextCaptureView.as_view(), "bin-captures-next"),
     ("bins/<str:key>/captures/clear", CapturesViewSet.as_view({"post": "clear"}), "bin-captures-clear"),
+    ("bins/<str:key>/captures/forward", ForwardView.as_view(), "bin-captures-forward"),
     ("bins/<str:key>/captures/restore", CapturesViewSet.as_view({"post": "restore"}), "bin-captures-restore"),
     ("bins/<str:key>/captures/<str:captureId>", capture, "bin-capture"),
     (

@@ -15,6 +15,9 @@ STEP_SECONDS = 4.0  # a step ends after this time, so that the page can show the
 MAX_UNREACHED_IN_A_ROW = 3  # then the URL counts as unreachable
 
 
+SAME_BIN = "This is the URL of the same bin: it would capture every request again."
+
+
 class Progress(NamedTuple):
     """The progress of a forwarding: the number of the last capture, and the count of each result."""
 

@@ -1,4 +1,4 @@
-"""Writes to bins: create on first use, and configure the response."""
+"""Writes to bins: create on first use, configure the response, and delete."""
 
 from typing import Any
 
@@ -7,10 +7,15 @@ from django.db import transaction
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import Account, User
+from hooks.models import Endpoint
 from instances.models import Instance
 from testing_tools.verification import responses
 from testing_tools.verification.models import Bin
 from testing_tools.verification.responses import ConfiguredResponse
+
+
+class BinInUse(ValueError):
+    """A verification sends hooks to the bin."""
 
 
 def open_bin(instance: Instance) -> Bin:
@@ -21,6 +26,22 @@ def open_bin(instance: Instance) -> Bin:
 def open_own_bin(account: Account) -> Bin:
     """Returns the account's own bin ("My bin"), which belongs to no instance; created on first use."""
     return Bin.objects.get_or_create(account=account)[0]
+
+
+@transaction.atomic
+def delete_bin(bin: Bin, *, acting_user: User | None) -> None:
+    """Delete the bin with its captures and links. Its URL responds 404; the next open_bin() creates another one.
+
+    Raises:
+        BinInUse: a verification sends hooks to it.
+    """
+    if bin.instance_id:
+        # Locked, so that no verification starts meanwhile.
+        endpoint = Endpoint.objects.select_for_update().get(first_of=bin.instance_id)
+        if endpoint.is_overridden():
+            raise BinInUse("A verification sends the hooks of the instance to this bin. Stop it first.")
+    audit.record(bin, AuditAction.BIN_DELETED, acting_user=acting_user, requests=bin.captures.count())
+    bin.delete()
 
 
 @transaction.atomic

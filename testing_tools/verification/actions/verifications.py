@@ -21,9 +21,10 @@ def start_verification(instance: Instance, *, forwards: bool = False, acting_use
     With `forwards` the instance's own URL receives them too, as separate hooks with the same guarantees. The own URL
     stays stored, so the end needs no write. hooks.actions.endpoints writes the audit row.
     """
+    endpoint = Endpoint.objects.select_for_update().get(first_of=instance)  # before its bin: see delete_bin()
     bin = open_bin(instance)
     until = timezone.now() + timedelta(minutes=settings.VERIFICATION_MINUTES)
-    override_url(endpoint_of(instance), url=bin.url, until=until, forwards=forwards, acting_user=acting_user)
+    override_url(endpoint, url=bin.url, until=until, forwards=forwards, acting_user=acting_user)
     return bin
 
 

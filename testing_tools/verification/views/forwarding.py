@@ -85,9 +85,7 @@ def forward(request: HtmxRequest, key: str) -> HttpResponse:
     try:
         url = webhook_urls.check(given.get("url", ""))
         if forwarding.is_same_bin(url, bin.url):
-            raise webhook_urls.InvalidUrl(
-                "This is the URL of the same bin: it would capture every request again."
-            )
+            raise webhook_urls.InvalidUrl(forwarding.SAME_BIN)
     except webhook_urls.InvalidUrl as error:
         return render_dialog(request, "bin_forward.html", context | {"error": str(error)}, status=422)
     before = Progress(

@@ -1,4 +1,4 @@
-"""Bins over REST: open, list, read, configure the response, share."""
+"""Bins over REST: open, list, read, configure the response, delete, share."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ from testing_tools.api import bin_views
 from testing_tools.api.lookup import validate
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.bins import open_bin
-from testing_tools.verification.models import Bin
+from testing_tools.verification.actions.verifications import start_verification, stop_verification
+from testing_tools.verification.models import Bin, Capture
 from tests.instances.api.conftest import ApiClient
 from tests.testing_tools.api.conftest import capture
 
@@ -170,3 +171,27 @@ def test_links_of_other_bins_are_not_revoked(alice: ApiClient, bob: ApiClient, b
     assert Client().get(theirs["url"]).status_code == 200
     assert alice.post(f"bins/{bin.key}/shares/", {"capture": "x"})[0] == 404
     assert alice.post(f"bins/{bin.key}/shares/", {"validFor": "1y"})[0] == 400
+
+
+def test_a_deleted_bin_is_gone_with_its_captures_and_the_next_one_has_another_url(
+    alice: ApiClient, bin: Bin
+) -> None:
+    capture(bin)
+    assert alice.call("DELETE", f"bins/{bin.key}/") == (204, None)
+    assert alice.get(f"bins/{bin.key}/")[0] == 404
+    assert Client().post(f"/bin/{bin.key}", b"{}", content_type="application/json").status_code == 404
+    assert Capture.objects.count() == 0
+    [entry] = AuditEntry.objects.filter(action="bin.deleted")
+    assert entry.detail == {"requests": 1}
+    status, opened = alice.post("bins/", {"instance": str(alice.instance.number)})
+    assert status == 201
+    assert (opened["key"] != bin.key, opened["lastNumber"]) == (True, 0)
+
+
+def test_a_bin_is_not_deleted_while_a_verification_sends_hooks_to_it(alice: ApiClient, bin: Bin) -> None:
+    start_verification(alice.instance, acting_user=None)
+    status, answer = alice.call("DELETE", f"bins/{bin.key}/")
+    assert status == 409
+    assert answer["error"].endswith("Stop it first.")
+    stop_verification(alice.instance, acting_user=None)
+    assert alice.call("DELETE", f"bins/{bin.key}/") == (204, None)

@@ -28,6 +28,7 @@ LONG = "\x01" * 40_000
         ("POST", "bins/"),
         ("PATCH", "bins/{bin}/"),
         ("POST", "bins/{bin}/captures/clear/"),
+        ("POST", "bins/{bin}/captures/forward/"),
         ("POST", "bins/{bin}/captures/{capture}/replay/"),
         ("POST", "bins/{bin}/shares/"),
         ("POST", "instances/{instance}/simulations/"),
