@@ -11,7 +11,7 @@ import itertools
 import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 from xml.etree import ElementTree as ET
@@ -184,8 +184,18 @@ class Client:
             stream.add_event_handler(event, lambda _: settle(None))
         stream.connect("127.0.0.1", self.account.prosody.port)
         assert await asyncio.wait_for(done, WAIT_SECONDS), "the password was refused"
-        await stream.plugin["xep_0280"].enable()
+        await self._while_connected(stream.plugin["xep_0280"].enable())
         stream.send_presence()
+
+    async def _while_connected(self, request: Awaitable[T]) -> T:
+        """Returns the response to a request. Raises OSError at once if the server is lost: slixmpp waits on."""
+        response = asyncio.ensure_future(request)
+        if self.is_connected:
+            await asyncio.wait((response, self.stream.disconnected), return_when=asyncio.FIRST_COMPLETED)
+        if not response.done():
+            response.cancel()
+            raise OSError("the server was lost")
+        return response.result()
 
     async def _disconnect(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -227,12 +237,10 @@ class Client:
             raise OSError("the server was lost")
         for body in bodies:
             self._message(to, body, type=type).send()
-        lost = asyncio.ensure_future(self.stream.disconnected)
-        ping = asyncio.ensure_future(self.stream.plugin["xep_0199"].send_ping(DOMAIN, timeout=60))
-        await asyncio.wait((ping, lost), return_when=asyncio.FIRST_COMPLETED)
-        if lost.done() or ping.exception() is not None:
-            ping.cancel()
-            raise OSError("the server was lost")
+        try:
+            await self._while_connected(self.stream.plugin["xep_0199"].send_ping(DOMAIN, timeout=60))
+        except slixmpp.exceptions.XMPPError as error:
+            raise OSError("the server was lost") from error
 
     def deliver(self, to: str, body: str) -> None:
         """Write this once, however often the server is killed: its archive tells whether it was sent."""
@@ -401,6 +409,9 @@ class Client:
         return self.loop.run(self._archive(of, with_jid), 600)
 
     async def _archive(self, of: str, with_jid: str) -> list[Received]:
+        return await self._while_connected(self._read_archive(of, with_jid))
+
+    async def _read_archive(self, of: str, with_jid: str) -> list[Received]:
         pages = self.stream.plugin["xep_0313"].iterate(
             slixmpp.JID(of) if of else None,
             with_jid=slixmpp.JID(with_jid) if with_jid else None,
