@@ -54,7 +54,8 @@ class Response:
             found = json.loads(self.body)
         except ValueError:
             return None
-        return found if self.status == 200 and isinstance(found, dict) and "forwarded_for" in found else None
+        is_own = isinstance(found, dict) and {"forwarded_for", "database"} <= found.keys()
+        return found if self.status == 200 and is_own else None
 
 
 class Target:

@@ -217,6 +217,12 @@ def test_another_server(site: Site) -> None:
         assert carry_out(BY_NAME["proxy-host"]).reason == "SITE_URL is answered by another server"
 
 
+def test_the_response_of_another_server_that_resembles_ours() -> None:
+    """Its text may say anything; without the digest of the database it is none of this site's."""
+    for body in (b'{"forwarded_for": ""}', b'["forwarded_for", "database"]', b"{"):
+        assert site_checks.Response(200, {}, body, None).seen is None
+
+
 def test_another_server_whose_response_does_not_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each check would keep a thread and a connection, every ten minutes."""
     monkeypatch.setattr(site_checks, "BODY_SECONDS", 0.1)
