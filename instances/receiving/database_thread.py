@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -23,17 +24,18 @@ class DatabaseThread:
 
     def __init__(self, name: str) -> None:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.contact_at = time.monotonic()  # when the database last responded
 
     def submit(self, job: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> asyncio.Future[R]:
         """Returns the future of the job's result. A job that has begun ends, also if the future is cancelled."""
-        bound = functools.partial(in_session, functools.partial(job, *arguments, **named))
+        bound = functools.partial(self.in_session, functools.partial(job, *arguments, **named))
         return asyncio.get_running_loop().run_in_executor(self.executor, bound)
 
     async def run_unless_cancelled(self, job: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
         """Run a job and return its result. If the task is cancelled, a job that has begun is waited for, and another
         one does not run: hundreds may be before it.
         """
-        submitted = self.executor.submit(in_session, functools.partial(job, *arguments, **named))
+        submitted = self.executor.submit(self.in_session, functools.partial(job, *arguments, **named))
         result = asyncio.wrap_future(submitted)
         try:
             return await asyncio.shield(result)
@@ -48,11 +50,12 @@ class DatabaseThread:
         self.executor.submit(connections.close_all)
         self.executor.shutdown(wait=True)
 
-
-def in_session(job: Callable[[], R]) -> R:
-    """Run the job; a session that failed is opened again by the next one."""
-    try:
-        return job()
-    except UNREACHABLE:
-        connections.close_all()
-        raise
+    def in_session(self, job: Callable[[], R]) -> R:
+        """Run the job; a session that failed is opened again by the next one."""
+        try:
+            result = job()
+        except UNREACHABLE:
+            connections.close_all()
+            raise
+        self.contact_at = time.monotonic()
+        return result

@@ -3,6 +3,10 @@
 It handles stored callbacks as soon as a notification comes, and looks for them once a second. It checks links that were
 made by values (link_checks.py), and holds the connections of its share of the instances that are received from
 (residents.py). Like a dispatcher it holds a slot, hands over to a successor and ends when the worker stops.
+
+If the database has not responded for CONTACT_SECONDS, it ends its connections: after LOST_SECONDS another machine has
+the instances (chatapi/database/lost_sessions.py), and a messenger must not have two connections of one account. What
+the messenger reported and was not recorded is reported again: it was not confirmed.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0  # between two looks at the slot, and at callbacks whose notification was lost
 LINK_CHECK_PAUSE = 1.0  # s between two looks for links to check
 RECONNECT_PAUSE = 1.0  # s between attempts to reach the database
+CONTACT_SECONDS = 4.0  # without a response of the database; as that of dispatchers
+CONTACT_CHECK_PAUSE = 0.5
 
 
 def run(
@@ -63,6 +69,7 @@ class Receiver:
         self.link_checks = LinkChecks(self.residents.network)
         handling = asyncio.create_task(self.handle_callbacks())
         checking = asyncio.create_task(self.check_links())
+        watching = asyncio.create_task(self.watch_contact())
         handed_over = False
         try:
             while not (self.stopping.is_set() or handling.done() or checking.done()):
@@ -82,9 +89,11 @@ class Receiver:
             if stop_fd is not None:
                 loop.remove_reader(stop_fd)
             self.stop()
+            watching.cancel()
             try:
                 await asyncio.gather(handling, checking)  # both use the residents' network
             finally:
+                await asyncio.wait([watching])
                 await self.residents.close()
                 self.wakeups.close()
                 self.control.end()
@@ -109,6 +118,19 @@ class Receiver:
                 await event.wait()
         except TimeoutError:
             pass
+
+    async def watch_contact(self) -> None:
+        """End the connections while the database does not respond. They are opened again as soon as it does."""
+        while True:
+            await asyncio.sleep(CONTACT_CHECK_PAUSE)
+            # by the thread that sends the heartbeat: the session of the slot is among its own
+            silent_for = time.monotonic() - self.control.contact_at
+            if silent_for > CONTACT_SECONDS and self.residents.connections:
+                log.warning(
+                    "receiver: the database has not responded for %.0f s; connections are ended until it does",
+                    CONTACT_SECONDS,
+                )
+                await self.residents.end_all()
 
     # -- in the control thread
 

@@ -55,7 +55,7 @@ class Residents:
         """Claim, open and end connections. No query if no channel is received from.
 
         Raises:
-            UNREACHABLE: the database does not respond; connections stay open.
+            UNREACHABLE: the database does not respond; connections stay open for now (loop.watch_contact).
         """
         if not receiving_names():
             return
@@ -133,6 +133,11 @@ class Residents:
         """End these connections, all at once."""
         ending = [self.connections.pop(key) for key in keys]
         await asyncio.gather(*(connection.end() for connection in ending))
+
+    async def end_all(self) -> None:
+        """End all connections. The next look is a full one, and opens those that this run owns then."""
+        await self.end(list(self.connections))
+        self.links_changed()
 
     async def close(self) -> None:
         """End all connections and give the instances back."""
