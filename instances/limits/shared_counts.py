@@ -1,4 +1,4 @@
-"""Counts calls of all machines together, almost without the database.
+"""Counts calls, or bytes, of all machines together, almost without the database.
 
 Each machine counts by itself (rate_counters.py). Each time its count of a key has grown by a fiftieth of the limit, it
 writes the count to a row that the machines share, and reads those of the others. So a minute has 50 to 99 such
@@ -8,7 +8,8 @@ statements for each key and machine at most, and none for a client that makes fe
 All machines together may allow up to 2 % of the limit more for each of them, because a machine does not know what the
 others have counted since their last statement. The limits protect the site from overload, so that is exact enough. One
 machine alone allows no more than the limit, and a limit below 100 is exact: each of its calls is such a statement.
-Machines whose clocks are in different minutes count apart.
+Machines whose clocks are in different minutes count apart, and so do machines without the database: a limit alone fails
+no call. Do not count inside a transaction: it would hold the lock of the shared row until its end.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from django.db import connection
+from django.db import Error, connection
 
 from accounts.models import SharedValue
 from instances.limits import rate_counters
@@ -36,23 +37,35 @@ WRITE_AND_READ = f"""
 """
 
 
-def add(kind: str, key: object, limit: int, *, period: int = rate_counters.MINUTE) -> int:
-    """Add 1 to the count of this minute and return it, with what is known of other machines; `period` in seconds.
+def add(kind: str, key: object, limit: int, by: int = 1, *, period: int = rate_counters.MINUTE) -> int:
+    """Add to the count of this minute and return it, with what is known of other machines; `period` in seconds.
 
-    One query each time that this machine's count reaches a multiple of a fiftieth of the limit, until the limit is
-    reached.
+    One query each time that this machine's count reaches or passes a multiple of a fiftieth of the limit, until the
+    limit is reached.
     """
     current = rate_counters.current_period(period)
-    own = rate_counters.add(kind, key, period=period)
-    elsewhere = f"{kind} elsewhere"
-    others = rate_counters.count(elsewhere, key, period=period)
-    is_step = own + others <= limit and own % max(limit // STEPS, 1) == 0
+    own = rate_counters.add(kind, key, by, period=period)
+    others = count_elsewhere(kind, key, period)
+    step = max(limit // STEPS, 1)
+    is_step = own + others - by < limit and own // step > (own - by) // step
     # A count written for the wrong minute would refuse calls until the end of that minute.
     if is_step and rate_counters.current_period(period) == current:
-        others = write_and_read(kind, key, own, current, period)
+        try:
+            others = write_and_read(kind, key, own, current, period)
+        except Error:  # of the database; the next step writes the whole count
+            return own + others
         if others:
-            rate_counters.set_at_least(elsewhere, key, others, current, period=period)
+            rate_counters.set_at_least(f"{kind} elsewhere", key, others, current, period=period)
     return own + others
+
+
+def count(kind: str, key: object, *, period: int = rate_counters.MINUTE) -> int:
+    """Returns the count of this minute, with what is known of other machines. No query."""
+    return rate_counters.count(kind, key, period=period) + count_elsewhere(kind, key, period)
+
+
+def count_elsewhere(kind: str, key: object, period: int) -> int:
+    return rate_counters.count(f"{kind} elsewhere", key, period=period)
 
 
 def write_and_read(kind: str, key: object, own: int, current: int, period: int) -> int:

@@ -1,7 +1,7 @@
 """How many bytes a bin, and a client, may send in a minute. A bin takes requests from anyone who knows its URL.
 
-Counted for all web processes of a machine together (instances/limits/rate_counters.py), with 1 KB for each request, so
-that empty requests count too. Refused requests are not stored and not counted.
+Counted for all machines together (instances/limits/shared_counts.py), with 1 KB for each request, so that empty
+requests count too. Refused requests are not stored and not counted.
 """
 
 from django.conf import settings
@@ -9,7 +9,7 @@ from django.http import HttpRequest, JsonResponse
 
 from chatapi.ui import sizes
 from hooks import own_hooks
-from instances.limits import login_throttle, rate_counters
+from instances.limits import login_throttle, rate_counters, shared_counts
 
 BY_BIN, BY_ADDRESS = "bin bytes", "address bytes"
 REQUEST_BYTES = 1024
@@ -22,10 +22,10 @@ def refuse(request: HttpRequest, key: str) -> JsonResponse | None:
     query, only if the address has reached its limit.
     """
     limit = settings.BIN_BYTES_PER_MINUTE
-    if rate_counters.count(BY_BIN, key) >= limit:
+    if shared_counts.count(BY_BIN, key) >= limit:
         return too_much("This bin", limit)
     limit = settings.BIN_ADDRESS_BYTES_PER_MINUTE
-    if rate_counters.count(BY_ADDRESS, login_throttle.client_address(request)) >= limit:
+    if shared_counts.count(BY_ADDRESS, login_throttle.client_address(request)) >= limit:
         webhook_id = request.headers.get("webhook-id", "")
         if not webhook_id or own_hooks.lane_of_hook(webhook_id) is None:
             return too_much("Your IP address", limit)
@@ -33,9 +33,11 @@ def refuse(request: HttpRequest, key: str) -> JsonResponse | None:
 
 
 def count(request: HttpRequest, key: str, size: int) -> None:
-    """Count a request whose body has `size` bytes."""
-    rate_counters.add(BY_BIN, key, size + REQUEST_BYTES)
-    rate_counters.add(BY_ADDRESS, login_throttle.client_address(request), size + REQUEST_BYTES)
+    """Count a request whose body has `size` bytes. Two queries at most, and none for most small requests."""
+    counted = size + REQUEST_BYTES
+    shared_counts.add(BY_BIN, key, settings.BIN_BYTES_PER_MINUTE, counted)
+    address = login_throttle.client_address(request)
+    shared_counts.add(BY_ADDRESS, address, settings.BIN_ADDRESS_BYTES_PER_MINUTE, counted)
 
 
 def too_much(whose: str, limit: int) -> JsonResponse:

@@ -1,4 +1,4 @@
-"""Calls per minute are counted for all machines: here two web servers that share the database alone."""
+"""Calls and bytes per minute are counted for all machines: here two web servers that share the database alone."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.actions.keys import issue_key
@@ -53,12 +53,12 @@ class Machines:
         self.monkeypatch = monkeypatch
         self.tables: dict[str, dict[int, memoryview[int]]] = {}
 
-    def add(self, machine: str, limit: int) -> int:
+    def add(self, machine: str, limit: int, by: int = 1) -> int:
         table = memoryview(bytearray(rate_counters.ROWS * rate_counters.CELLS * 8)).cast("Q")
         tables = self.tables.setdefault(machine, {rate_counters.MINUTE: table})
         self.monkeypatch.setattr(rate_counters, "_tables", tables)
         self.monkeypatch.setattr(shared_counts, "machine_id", lambda *_: machine)
-        return shared_counts.add("test", 1, limit)
+        return shared_counts.add("test", 1, limit, by)
 
 
 @pytest.fixture
@@ -123,6 +123,31 @@ def test_each_machine_adds_a_fiftieth_to_the_limit_at_most(machines: Machines, n
         )
     assert limit <= allowed <= limit + (number - 1) * limit // shared_counts.STEPS
     assert len(queries) <= shared_counts.STEPS + number
+
+
+def test_bytes_are_counted_too_and_one_request_may_pass_many_steps(machines: Machines) -> None:
+    limit = 64_000
+    with CaptureQueriesContext(connection) as queries:
+        assert [machines.add("a", limit, by=400) for _ in range(3)] == [400, 800, 1_200]
+        assert not queries.captured_queries
+        assert machines.add("a", limit, by=50_000) == 51_200
+        assert len(queries) == 1
+    assert machines.add("b", limit, by=20_000) == 71_200
+    assert shared_counts.count("test", 1) == 71_200
+    assert machines.add("a", limit, by=2_000) == 73_200
+    with CaptureQueriesContext(connection) as queries:
+        assert machines.add("a", limit, by=2_000) == 75_200
+    assert not queries.captured_queries, "the limit is reached"
+
+
+def test_without_the_database_a_machine_counts_by_itself(machines: Machines) -> None:
+    def fail(*_: Any) -> None:
+        raise OperationalError("the connection is lost")
+
+    assert [machines.add(name, 10) for name in "ab"] == [1, 2]
+    with connection.execute_wrapper(fail):
+        assert [machines.add(name, 10) for name in "aab"] == [2, 3, 3]
+    assert [machines.add(name, 10) for name in "ab"] == [4 + 1, 3 + 4]  # of "b", "a" knows the first only
 
 
 def test_few_calls_need_no_query(machines: Machines) -> None:
