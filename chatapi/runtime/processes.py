@@ -1,5 +1,6 @@
 """Child processes that end with their parent, forks for one function, supervised ones, and processes of a session."""
 
+import atexit
 import ctypes
 import multiprocessing
 import os
@@ -243,8 +244,9 @@ def run_as_fork(name: str, function: Callable[[], object]) -> NoReturn:
     except SystemExit as exit:
         code = exit.code
     except BaseException:  # noqa: BLE001 - as at the end of a program
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
     finally:
+        atexit._run_exitfuncs()  # such as the one that sends the last error reports
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)

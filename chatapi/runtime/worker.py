@@ -16,6 +16,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 
 import structlog
@@ -79,7 +80,8 @@ class Worker:
             pids = set(session_pids(self.cluster.process.pid))
             if died := self.known_pids - pids:
                 log.warning("A process of the cluster died.", pids=sorted(died))
-                os.write(self.deaths, b"!")
+                with suppress(BrokenPipeError):  # the health checks have just ended, too
+                    os.write(self.deaths, b"!")
             self.known_pids, self.known_at = pids, now
 
     def start_health_checks(self) -> None:

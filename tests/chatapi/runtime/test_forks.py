@@ -68,6 +68,26 @@ def test_signals_are_for_the_process_that_waits() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "done True set()\n", "")
 
 
+def test_a_fork_for_a_function_ends_as_a_program_does() -> None:
+    done = run(
+        "import atexit, sys\n"
+        "from chatapi.runtime.processes import Fork\n"
+        "sys.excepthook = lambda kind, *_: print('logged', kind.__name__)\n"
+        "def begin(end):\n"
+        "    atexit.register(print, 'exit function')\n"
+        "    print(os.getsid(0) == os.getpid(), signal.pthread_sigmask(signal.SIG_BLOCK, []))\n"
+        "    end()\n"
+        "for end in (lambda: None, lambda: sys.exit(3), raise_deep):\n"
+        "    print(Fork('test', lambda end=end: begin(end)).wait(), flush=True)\n"
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        *("True set()", "exit function", "0"),
+        *("True set()", "exit function", "3"),
+        *("True set()", "logged Needs", "exit function", "1"),
+    ]
+
+
 @contextmanager
 def waiting_start(folder: Path) -> Iterator[tuple[Product, psutil.Process]]:
     """A start, and its fork, which waits for the process that prepares the same database."""
