@@ -96,10 +96,18 @@
     if (event.target.dataset.tab) at("tab").value = event.target.dataset.tab;
   });
   addEventListener("scroll", () => showIncoming(false), { passive: true });
-  document.addEventListener("DOMContentLoaded", () => {
+  function watchList() {
     const list = at("captures");
     if (!list) return;
     list.addEventListener("scroll", () => showIncoming(false), { passive: true });
     list.closest(".bin-list").addEventListener("pointerleave", () => showIncoming(false));
+  }
+  document.addEventListener("DOMContentLoaded", watchList);
+  // the filter replaces the list: requests that were held for the one before do not belong to it
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.target.id === "bin-list") at("incoming").replaceChildren();
+  });
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (detail.requestConfig.elt.matches(".bin-filter")) watchList();
   });
 })();

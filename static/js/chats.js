@@ -64,6 +64,11 @@
     if (event.target.closest("#chats-held")) admitChats(true);
   });
   document.querySelector(".chat-list")?.addEventListener("pointerleave", () => admitChats(false));
+  // a search replaces the list: what was held for the one before is not shown in it
+  document.querySelector(".chat-search")?.addEventListener("htmx:beforeSwap", () => {
+    at("chats-incoming").replaceChildren();
+    at("chats-held").hidden = true;
+  });
   at("bubbles-scroll")?.addEventListener("scroll", () => admit(false), { passive: true });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

@@ -209,10 +209,11 @@
   // -- a whole page in response to a request for a part of one: the session has ended, or another page comes first
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr, requestConfig, elt } = event.detail;
-    if (requestConfig.elt.closest("[hx-select]") || !/^\s*<!doctype html/i.test(xhr.responseText)) return;
-    if (event.detail.isError) return;
+    if (event.detail.isError || !/^\s*<!doctype html/i.test(xhr.responseText)) return;
+    const isSignIn = new URL(xhr.responseURL).pathname.startsWith("/accounts/login");
+    if (requestConfig.elt.closest("[hx-select]") && !isSignIn) return;
     event.preventDefault();
-    if (!new URL(xhr.responseURL).pathname.startsWith("/accounts/login")) {
+    if (!isSignIn) {
       window.location.assign(xhr.responseURL);
       return;
     }

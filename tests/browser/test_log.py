@@ -61,10 +61,12 @@ def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.
 
     # the line and the form are the same filter
     page.goto("/log/")
-    page.get_by_role("searchbox", name="Filter").fill("kind:message order")
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("searchbox", name="Filter").press_sequentially("kind:message order")
     page.wait_for_url("**/log/?kind=message&text=order")
     expect(page.get_by_text("No matching hooks")).to_be_visible()
+    expect(page.locator("#announcer")).to_have_text("0 hooks")
+    expect(page.get_by_role("searchbox", name="Filter")).to_be_focused()
+    expect(page.get_by_role("searchbox", name="Filter")).to_have_value("kind:message order")
     page.get_by_role("searchbox", name="Filter").fill("kind:message")
     page.get_by_role("searchbox", name="Filter").press("Enter")
     page.wait_for_url("**/log/?kind=message")
@@ -92,6 +94,9 @@ def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.
     expect(links.nth(0)).to_be_focused()
     page.get_by_role("searchbox", name="Filter").press("j")
     expect(page.get_by_role("searchbox", name="Filter")).to_be_focused()
+    expect(page.get_by_text("No matching hooks")).to_be_visible()
+    page.get_by_role("searchbox", name="Filter").press("Backspace")
+    expect(links.nth(3)).to_be_visible()
 
     # Enter opens a row beside the list; the drawer follows j and k, and its address is in the URL
     listed = page.url

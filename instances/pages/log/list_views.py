@@ -80,6 +80,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "first": filters.query(**chosen),
         "suffix": f"?{urlencode(chosen)}" if chosen else "",
         "total": total(counts),
+        "found": counts[filters.values["state"]] if "state" in filters.values else total(counts),
         "counted": "All matching" if filters.is_beyond({"state", "endpoint"}) else "All stored",
         "counts": [
             (state, words[0], counts[state], filters.query(**chosen, state=state))

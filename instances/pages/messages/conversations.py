@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Case, IntegerField, OuterRef, Q, Subquery, Value, When
 from django.utils import timezone
 
 from instances import chat_ids
@@ -104,15 +104,27 @@ def reply_window(instance: Instance, chat: Chat) -> WindowShown | None:
 
 
 def list_chats(instance: Instance, *, q: str = "", before: tuple[datetime, int] | None = None) -> ChatPage:
-    """Returns a page of the chats, the most recent first; `before` is (last_time, key). Two queries."""
-    found = Chat.objects.filter(instance=instance)
+    """Returns a page of the chats, the most recent first; of a search, those with all its words in the name first.
+
+    `before` is (last_time, key) of the last chat of the page before. Two queries, three for a later page of a search.
+    """
+    found, in_name = Chat.objects.filter(instance=instance), Q()
     for word in q.split():
         found = found.filter(Q(name__icontains=word) | Q(chat_id__contains=word.lstrip("+")))
+        in_name &= Q(name__icontains=word)
+    rank = Case(When(in_name, then=0), default=1, output_field=IntegerField()) if in_name else Value(0)
+    found = found.annotate(rank=rank)
     if before is not None:
         at, key = before
-        found = found.filter(Q(last_time__lt=at) | Q(last_time=at, pk__lt=key))
+        same = Q(last_time__lt=at) | Q(last_time=at, pk__lt=key)
+        if in_name:
+            last = found.filter(pk=key).values_list("rank", flat=True).first() or 0
+            same = Q(rank=last) & same | Q(rank__gt=last)
+        found = found.filter(same)
     last = Message.objects.filter(chat=OuterRef("pk")).order_by("-number").values("number")[:1]
-    rows = list(found.order_by("-last_time", "-pk").annotate(last_number=Subquery(last))[: CHATS_SHOWN + 1])
+    rows = list(
+        found.order_by("rank", "-last_time", "-pk").annotate(last_number=Subquery(last))[: CHATS_SHOWN + 1]
+    )
     shown = rows[:CHATS_SHOWN]
     numbers = [row.last_number for row in shown if row.last_number is not None]
     newest = {
