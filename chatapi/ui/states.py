@@ -79,6 +79,12 @@ ENDPOINT_STATES = {
     "paused": Look("Paused", "orange", "player-pause"),
     "stopped": Look("Stopped", "orange", "player-stop"),
 }
+# Instance.delivery_state, beside the instance's own state
+DELIVERY_STATES = {
+    "failing": Look("Webhook failing", "red", "circle-x"),
+    "last_failed": Look("Last hook failed", "orange", "alert-triangle"),
+    "paused": Look("Delivery paused", "orange", "player-pause"),
+}
 # States of a capture's signature (testing_tools/verification/reading)
 SIGNATURE_STATES = {
     "valid": Look("Valid", "green", "shield-lock"),

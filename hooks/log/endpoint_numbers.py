@@ -137,6 +137,15 @@ def numbers_of(endpoint_ids: Collection[int]) -> dict[int, EndpointNumbers]:
     return found
 
 
+def with_waiting(endpoint_ids: Collection[int]) -> list[int]:
+    """Returns those of these endpoints that have waiting hooks. One query for any number of endpoints."""
+    with connection.cursor() as cursor:
+        execute_in_index_order(
+            cursor, WAITING, {"endpoints": list(endpoint_ids), "states": list(UNFINISHED), "limit": 1}
+        )
+        return [key for key, waiting, _ in cursor.fetchall() if waiting]
+
+
 def total_of(several: Iterable[EndpointNumbers]) -> EndpointNumbers:
     """Returns the numbers of several endpoints together."""
     all_of_them = list(several)

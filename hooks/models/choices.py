@@ -18,6 +18,8 @@ RETRY_DELAYS = tuple(
 
 
 GUARANTEED_ATTEMPTS = len(RETRY_DELAYS)
+# Pages say so when all deliveries have failed for this long; occasional failures are in the log.
+SAY_FAILING_AFTER = timedelta(minutes=15)
 
 
 class PauseReason(models.TextChoices):

@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.audit import AuditSubject
 from accounts.models import Account
 from chatapi.encryption.fields import DigestField, EncryptedTextField
+from hooks.models import SAY_FAILING_AFTER
 from instances.chat_ids import CHAT_ID_LENGTH
 from instances.models.choices import (
     CONNECTED,
@@ -243,6 +244,22 @@ class Instance(models.Model):
         """Whether its queues may be sent now: it is linked, connected, paid and not stopped."""
         linked = self.is_authenticated and self.substatus in CONNECTED
         return linked and self.is_paid and self.stopped_at is None
+
+    @property
+    def delivery_state(self) -> str:
+        """A key of chatapi.ui.states.DELIVERY_STATES if its hooks are not delivered; empty if they are.
+
+        Of the first endpoint; of all endpoints if `failing_since` was annotated (pages/instance_list/search.py).
+        """
+        endpoint = self.endpoint
+        if not self.is_paid or self.is_stopped:  # its state says so
+            return ""
+        if endpoint.paused_at is not None:
+            return "paused"
+        since = self.__dict__.get("failing_since", endpoint.failing_since)
+        if since is None:
+            return ""
+        return "failing" if timezone.now() - since > SAY_FAILING_AFTER else "last_failed"
 
     @property
     def shown_loading_reason(self) -> str:

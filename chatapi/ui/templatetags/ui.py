@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from chatapi.ui import durations, frame
 from chatapi.ui.states import (
+    DELIVERY_STATES,
     ENDPOINT_STATES,
     HOOK_STATES,
     INSTANCE_STATES,
@@ -206,6 +207,12 @@ def instance_look(instance: Any) -> Look:
     if instance.is_unlinked and instance.is_paid:
         return UNLINKED
     return look(INSTANCE_STATES, instance.shown_status)
+
+
+@register.filter
+def delivery_look(instance: Any) -> Look | None:
+    """The look of `instance.delivery_state`; None if hooks are delivered."""
+    return DELIVERY_STATES.get(instance.delivery_state)
 
 
 @register.filter

@@ -13,14 +13,11 @@ from django.utils import timezone
 
 from chatapi.ui.durations import in_largest_unit
 from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of
-from hooks.models import Endpoint, PauseReason
+from hooks.models import SAY_FAILING_AFTER, Endpoint, PauseReason
 from instances.endpoint_filters import describe_filters
 from instances.models import Instance
 from instances.pages.endpoints.forwarding import Listening, listening_of
 from instances.pages.overview.delivery_counts import Bar, bars_of
-
-# Pages say so when all deliveries have failed for this long; occasional failures are in the log.
-SAY_FAILING_AFTER = timedelta(minutes=15)
 
 
 class EndpointLine(NamedTuple):

@@ -1,4 +1,4 @@
-"""The list of instances as cards."""
+"""The list of instances: as cards, or as a table if the user has many."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of, total_of
-from instances.models import Instance
+from instances.models import NOT_PAID, Instance
 from instances.pages import status_texts
-from instances.pages.frame import current_instance
+from instances.pages.frame import InstanceFrame, current_instance
 from instances.pages.instance_list import search
+from instances.pages.instance_list.last_errors import LastError, last_errors
 from instances.pages.overview.delivery_counts import Bar, bars_of
 from instances.pages.overview.first_steps import first_steps
 
+OTHER_STATES = (search.STOPPED, NOT_PAID, "starting", "authenticated")  # that no tab has
+MOST_CARDS = 8  # a user with more instances sees a table
+
 
 class Card(NamedTuple):
-    """One instance; `begins` is its group's heading if it is the first of the group on the page."""
+    """One instance; `begins` is its group's heading if it is the first of the group on the page.
+
+    `error` is None if its hooks are delivered; in cards, the sentence of the status says what is wrong.
+    """
 
     instance: Instance
     status: status_texts.Words
     counts: EndpointNumbers
     bars: list[Bar]  # of the last hour
     begins: str
+    error: LastError | None
 
 
 @require_safe
@@ -34,6 +42,8 @@ def instance_list(request: HttpRequest) -> HttpResponse:
     asked = search.Asked.read(request.GET)
     page = search.page_of(Instance.objects.visible_to(request.user), asked)
     numbers = numbers_of([key for instance in page.instances for key in instance.endpoint.sibling_ids])
+    is_table = len(InstanceFrame.of(request).instances) > MOST_CARDS
+    errors = last_errors(page.instances) if is_table else {}
     cards, before = [], -1
     for instance in page.instances:
         counts = total_of(numbers[key] for key in instance.endpoint.sibling_ids)
@@ -46,6 +56,7 @@ def instance_list(request: HttpRequest) -> HttpResponse:
                 counts,
                 bars_of(counts),
                 begins,
+                errors.get(instance.pk),
             )
         )
         before = rank
@@ -54,7 +65,13 @@ def instance_list(request: HttpRequest) -> HttpResponse:
     context = {
         "asked": asked,
         "cards": cards,
-        "counts": [(group, count) for group, count in page.counts if count or group.key == asked.state],
+        "is_table": is_table,
+        "tabs": page.tabs,
+        "counts": [
+            (group, count)
+            for group, count in page.counts
+            if group.key in OTHER_STATES and (count or group.key == asked.state)
+        ],
         "total": page.total,
         "sorts": search.SORTS,
         "more": page.more,

@@ -1,5 +1,6 @@
 """The list of instances: counts, search, sorting, groups by state, and paging."""
 
+import html
 from datetime import timedelta
 
 import pytest
@@ -7,12 +8,14 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks.log.endpoint_numbers import numbers_of
-from hooks.models import Hook, Kind, Outcome, State
+from hooks.maintenance import issues
+from hooks.models import Endpoint, Hook, Kind, Outcome, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
 from instances.pages.instance_list import search
 from instances.pages.overview.delivery_counts import bars_of
 from tests.factories import InstanceFactory, UserFactory
+from tests.hooks.attempted import attempt_hook
 from tests.matching import find_value
 
 pytestmark = pytest.mark.django_db
@@ -98,7 +101,8 @@ def test_the_search_finds_names_numbers_phones_and_addresses(alice, many):
 
 
 def test_the_list_is_sorted_as_asked(alice, many):
-    assert names(alice) == ["Cinema", "abbey", "Bakery", ""]
+    assert names(alice) == ["Bakery", "abbey", "Cinema", ""]  # trouble first
+    assert names(alice, sort="made") == ["Cinema", "abbey", "Bakery", ""]
     assert names(alice, sort="name") == ["", "abbey", "Bakery", "Cinema"]
     assert names(alice, sort="number") == ["Cinema", "abbey", "Bakery", ""]
     assert names(alice, sort="paid")[0] == "Bakery"
@@ -119,8 +123,8 @@ def test_groups_stand_in_the_order_in_which_they_want_attention(alice, many):
 def test_a_state_can_be_chosen_and_all_are_counted(alice, many):
     answer = alice.get("/instances/", {"state": "not_paid"})
     assert [card.instance.name for card in answer.context["cards"]] == ["Bakery"]
-    counts = {group.key: count for group, count in answer.context["counts"]}
-    assert counts == {"not_paid": 1, "waiting": 1, "authenticated": 2}
+    counts = {group.key: count for group, count in [*answer.context["tabs"], *answer.context["counts"]]}
+    assert counts == {"failing": 0, "hooks": None, "not_linked": 1, "not_paid": 1, "authenticated": 2}
     assert answer.context["total"] == 4
 
 
@@ -163,3 +167,38 @@ def test_without_an_instance_the_list_shows_the_way_to_the_first(bob):
 def test_nobody_finds_what_is_somebody_elses(bob, many):
     InstanceFactory(owner=UserFactory().account, name="Bakery")
     assert names(bob, q="Bakery") == []
+
+
+def test_an_instance_whose_hooks_fail_is_first_and_never_just_green(alice, many):
+    failing = Instance.objects.get(name="")  # the oldest, and paid and linked as Cinema
+    receive_message(failing, sender="17680561234", body="hello")
+    Endpoint.objects.filter(pk=failing.endpoint.pk).update(failing_since=timezone.now() - timedelta(hours=1))
+    assert names(alice)[0] == ""
+    assert names(alice, state="failing") == [""]
+    assert names(alice, state="not_linked") == ["abbey"]
+    assert names(alice, state="hooks") == [""]
+    assert "Webhook failing" in alice.get("/instances/").text
+    for page in (failing.get_absolute_url(), f"/log/?instance={failing.number}"):
+        assert "Webhook failing" in alice.get(page).text
+    Instance.objects.filter(pk=failing.pk).update(stopped_at=timezone.now())
+    assert names(alice, state="failing") == []
+
+
+def test_a_user_with_many_instances_sees_a_table_with_the_last_error(alice, many, instance):
+    for number in range(5):
+        assert "<table" not in alice.get("/instances/").text
+        InstanceFactory(owner=instance.owner, name=f"Shop {number}")
+    issues.update()  # the first run reads no older attempts
+    attempt_hook(instance.endpoint, 500)
+    issues.update()
+    page = alice.get("/instances/")
+    assert "<table" in page.text
+    [error] = [card.error for card in page.context["cards"] if card.error]
+    assert error.sentence in html.unescape(page.text)
+    assert "<table" in alice.get("/instances/", {"q": "Shop 3"}).text
+
+
+def test_name_matches_come_first(alice, many, instance):
+    InstanceFactory(owner=instance.owner, name="", number=777, url="https://cinema.example/hook")
+    assert names(alice, q="cinema") == ["Cinema", ""]
+    assert names(alice, q="cinema", sort="made") == ["Cinema", ""]

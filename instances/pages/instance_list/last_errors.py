@@ -1,0 +1,35 @@
+"""The last error of each instance in words: the newest of its issues that are not resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from hooks.explain.sentences import explain
+from hooks.models import Attempt, Issue
+from instances.models import Instance
+
+
+class LastError(NamedTuple):
+    sentence: str
+    at: datetime
+
+
+def last_errors(instances: Iterable[Instance]) -> dict[int, LastError]:
+    """Returns the last errors by the keys of their instances. Two queries for any number of instances."""
+    issues = Issue.objects.unresolved().filter(
+        endpoint__instance__in=[instance.pk for instance in instances], endpoint__removed_at=None
+    )
+    newest = {
+        instance: (attempt, at)
+        for instance, attempt, at in issues.order_by("last_failed_at").values_list(
+            "endpoint__instance", "last_attempt", "last_failed_at"
+        )
+    }
+    attempts = Attempt.objects.in_bulk([attempt for attempt, _ in newest.values()])
+    return {
+        instance: LastError(explain(attempts[key]).sentence, at)
+        for instance, (key, at) in newest.items()
+        if key in attempts  # it may be deleted by now
+    }
