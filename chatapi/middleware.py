@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.middleware.security import SecurityMiddleware
 
 # Swagger UI adds <style> elements and style attributes while it renders; nothing else here does.
 STYLED_BY_SCRIPT = "/api/docs/try"
@@ -132,15 +133,19 @@ def program_headers(
     """Sets what responses_not_stored, content_security_policy and Django's XFrameOptionsMiddleware set on pages.
 
     The headers are the same each time, so they are put in as they are stored: Django checks and converts name and value
-    of each header, and with the nonce that nothing used this took 7 % of the CPU of a call.
+    of each header, and with the nonce that nothing used this took 7 % of the CPU of a call. Headers that the outer
+    middleware sets on each response without reading it are put in here too, and found there.
     """
     found = HttpResponse(
         headers={
             "Cache-Control": "no-store",
             "Content-Security-Policy": PROGRAM_POLICY,
             "X-Frame-Options": settings.X_FRAME_OPTIONS,
+            "Permissions-Policy": PERMISSIONS_POLICY,
         }
     )
+    # not Strict-Transport-Security, which depends on the request: this one is not secure
+    SecurityMiddleware(get_response).process_response(HttpRequest(), found)
     del found.headers["Content-Type"]
     headers = dict(stored_headers(found))
 

@@ -58,6 +58,9 @@ def test_responses_of_programs_are_not_stored_and_have_no_scripts_and_no_frame(p
     assert "frame-ancestors 'none'" in policy
     assert "nonce" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert "Strict-Transport-Security" not in headers
 
 
 def test_what_a_view_has_set_stays() -> None:
