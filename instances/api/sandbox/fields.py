@@ -7,6 +7,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import URLValidator
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from instances import chat_ids
 
@@ -29,6 +30,24 @@ class PhoneField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         return parse_phone(super().to_internal_value(data))
+
+
+class WholeCharacters(ProhibitSurrogateCharactersValidator):
+    """DRF's check, which looks at each character in Python, only for a text that has no UTF-8."""
+
+    def __call__(self, value: Any) -> None:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            super().__call__(value)
+
+
+def check_characters_at_once(field: Any) -> None:
+    """Have a field of text use WholeCharacters."""
+    field.validators = [
+        WholeCharacters() if type(one) is ProhibitSurrogateCharactersValidator else one
+        for one in field.validators
+    ]
 
 
 @extend_schema_field({"type": "string"})

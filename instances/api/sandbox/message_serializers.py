@@ -11,7 +11,13 @@ from rest_framework.utils.serializer_helpers import BindingDict
 
 from instances import chat_ids
 from instances.actions.sending.accept import TEXT_LIMIT, VCARD_LIMIT
-from instances.api.sandbox.fields import FileField, FormFileField, PhoneField, parse_phone
+from instances.api.sandbox.fields import (
+    FileField,
+    FormFileField,
+    PhoneField,
+    check_characters_at_once,
+    parse_phone,
+)
 from instances.api.serializers.strict import StrictSerializer, choice
 from instances.models import (
     FILE_TYPES,
@@ -122,7 +128,10 @@ def is_location(body: str) -> bool:
 @cache
 def shared_fields(serializer: type[StrictSerializer]) -> BindingDict:
     """The fields of all serializers of this class. DRF copies them for each; they keep nothing of a request."""
-    return serializers.Serializer.fields.func(serializer())  # type: ignore[attr-defined]
+    found: BindingDict = serializers.Serializer.fields.func(serializer())  # type: ignore[attr-defined]
+    for field in found.values():
+        check_characters_at_once(field)
+    return found
 
 
 class NewSandboxMessageSerializer(ContentSerializer):
