@@ -203,14 +203,14 @@ def test_a_receiver_that_the_database_does_not_answer_leaves_the_messenger(
     """After a while another machine has its instances; the stream would be open twice."""
     with StreamingMessenger() as messenger, Receive(tmp_path):
         alice = link(streaming.NAME, messenger.credentials("alice"))
-        wait_until(lambda: messenger.opened["alice"] == 1, "the stream is open", 90)
+        wait_until(lambda: messenger.opened["alice"] >= 1, "the stream is open", 90)
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("LOCK TABLE hooks_runner IN ACCESS EXCLUSIVE MODE")  # the heartbeat waits
             messenger.add("alice", message(0))
             wait_until(lambda: not messenger.streams, "the stream has ended", 90)
             messenger.add("alice", message(1))
         wait_for(alice, ["0", "1"], "it is received again")
-        assert messenger.opened["alice"] == 2
+        assert messenger.opened["alice"] >= 2
 
 
 def quiet(messenger: PollingMessenger) -> bool:
