@@ -1,5 +1,6 @@
 """Forms of the account pages. Those for sign-up, sign-in and passwords are allauth's."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -11,7 +12,7 @@ from django.contrib.auth.password_validation import validate_password
 from accounts import lockouts
 from accounts.email_addresses import normal_address
 from accounts.guessing import count_code_attempt, report_wrong_code
-from accounts.models import Role, User
+from accounts.models import Role, Scope, User
 
 ABOUT_ROLES = {
     Role.VIEWER: "Can see everything except tokens and signing secrets. Cannot change anything.",
@@ -57,6 +58,71 @@ class AccountNameForm(forms.Form):
     def clean_name(self) -> str:
         """Returns the name as one line, because mails have it in their subject."""
         return " ".join(self.cleaned_data["name"].split())
+
+
+class NewKeyForm(forms.Form):
+    """A new account key. Each scope is a field of its own, so that the form can be sent again after the password."""
+
+    LIFETIMES = (
+        ("", "Never"),
+        ("7", "In 7 days"),
+        ("30", "In 30 days"),
+        ("90", "In 90 days"),
+        ("365", "In a year"),
+    )
+
+    name = forms.CharField(
+        max_length=100,
+        label="Name",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "CI"}),
+        error_messages={
+            "required": "Enter a name, such as the program that will use the key.",
+            "max_length": "The name can have at most 100 characters.",
+        },
+    )
+    can_read = forms.BooleanField(
+        required=False, initial=True, label="read", help_text="Read instances, messages, hooks and bins."
+    )
+    can_send = forms.BooleanField(
+        required=False, label="send", help_text="Send messages; simulate, test and resend hooks."
+    )
+    can_manage = forms.BooleanField(
+        required=False,
+        label="manage",
+        help_text="Create, change and delete what the account has, keys and members too; fetch hooks.",
+    )
+    lifetime = forms.ChoiceField(
+        choices=LIFETIMES,
+        required=False,
+        label="Expires",
+        error_messages={"invalid_choice": "Choose when the key expires."},
+    )
+
+    @property
+    def scopes(self) -> list[Scope]:
+        return [scope for scope in Scope if self.cleaned_data.get(f"can_{scope}")]
+
+    def expires_at(self, now: datetime) -> datetime | None:
+        days = self.cleaned_data["lifetime"]
+        return now + timedelta(days=int(days)) if days else None
+
+
+class RotateKeyForm(forms.Form):
+    """For how long the old value of a rotated key stays valid."""
+
+    OVERLAPS = (
+        ("0", "Not at all"),
+        ("1", "1 hour"),
+        ("24", "24 hours"),
+        ("168", "7 days"),
+        ("720", "30 days"),
+    )
+
+    hours = forms.ChoiceField(choices=OVERLAPS, initial="24")
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(hours=int(self.cleaned_data["hours"]))
 
 
 class InvitationForm(forms.Form):

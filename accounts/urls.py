@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from accounts.views import account, audit_log, first_administrator, members
+from accounts.views import account, audit_log, first_administrator, keys, members
 
 app_name = "accounts"
 urlpatterns = [
     path("", account.account, name="account"),
     path("name/", account.rename, name="rename"),
-    path("key/", account.rotate_key, name="rotate-key"),
+    path("keys/", keys.key_list, name="keys"),
+    path("keys/<str:prefix>/rotate/", keys.rotate, name="key-rotate"),
+    path("keys/<str:prefix>/revoke/", keys.revoke, name="key-revoke"),
     path("first-steps/", account.show_first_steps, name="first-steps"),
     path("history/", audit_log.audit_log, name="audit-log"),
     path("members/", members.member_list, name="members"),

@@ -418,7 +418,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--site", default=os.environ.get("CHATAPI_SITE", "http://localhost:8000"),
                         help="the site's URL; default: CHATAPI_SITE, or http://localhost:8000")  # fmt: skip
     parser.add_argument("--key", default=os.environ.get("CHATAPI_KEY", ""),
-                        help="the account's key; default: CHATAPI_KEY, which other users can't see")  # fmt: skip
+                        help="a key of the account with the scope manage; default: CHATAPI_KEY, which other users "
+                        "can't see")  # fmt: skip
     parser.add_argument("--name", default="", help="of the endpoint; needed to run several at a time")
     parser.add_argument("--insecure", action="store_true", help="accept any certificate of the local server")
     given = parser.parse_args()

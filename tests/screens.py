@@ -53,6 +53,7 @@ SHOWN = (
     ("receivers", "docs:receiver", "Receivers"),
     ("rest", "docs:rest", "REST API"),
     ("account", "accounts:account", "Account"),
+    ("keys", "accounts:keys", "Keys"),
     ("members", "accounts:members", "Members"),
     ("second-factor", "mfa_index", "Two-factor authentication"),
     ("sessions", "usersessions_list", "Sessions"),

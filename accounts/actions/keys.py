@@ -44,6 +44,10 @@ class NotPossible(ValueError):
     """The key was not created or rotated; str() is the message for the user."""
 
 
+class NotAllowed(Exception):
+    """A program asked for a key that could do more than its own; str() is the message for it."""
+
+
 class KeyEnded(Exception):
     """The key was right, but is revoked or has expired; str() says when, for its holder."""
 
@@ -59,13 +63,19 @@ def issue_key(
     name: str = DEFAULT_NAME,
     scopes: Collection[Scope] = ALL_SCOPES,
     expires_at: datetime | None = None,
+    by_key: AccountKey | None = None,
     acting_user: User | None,
 ) -> tuple[AccountKey, str]:
     """Create a key. Returns it with its text, `uid_` and 40 letters or digits, which is not stored.
 
+    `by_key` is the key of the program that asks for it.
+
     Raises:
+        NotAllowed: it would have a scope that `by_key` does not have, or be valid for longer.
         NotPossible: it has no scope or expires in the past, or MAX_KEYS is reached.
     """
+    if by_key is not None:
+        raise_if_more_than(by_key, scopes, expires_at)
     if not scopes:
         raise NotPossible("Choose at least one scope.")
     if expires_at is not None and expires_at <= timezone.now():
@@ -96,17 +106,36 @@ def issue_key(
     return key, plaintext
 
 
+def raise_if_more_than(key: AccountKey, scopes: Collection[Scope], expires_at: datetime | None) -> None:
+    missing = [scope for scope in Scope if scope in scopes and scope not in key.scopes]
+    if missing:
+        raise NotAllowed(
+            f"A key cannot create one with more scopes than it has: the key {key} does not have `{missing[0]}`."
+        )
+    if key.expires_at is not None and (expires_at is None or expires_at > key.expires_at):
+        raise NotAllowed(
+            f"A key cannot create one that is valid for longer: the key {key} expires on {in_words(key.expires_at)}."
+        )
+
+
+def in_words(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%d %b %Y at %H:%M} UTC"
+
+
 @transaction.atomic
 def rotate_key(
     key: AccountKey,
     *,
     overlap: timedelta = OVERLAP,
-    expires_at: datetime | None = None,
+    by_key: AccountKey | None = None,
     acting_user: User | None,
 ) -> tuple[AccountKey, str]:
     """Issue a key with the name and scopes of this one, whose text stays valid for `overlap`; see issue_key.
 
+    The new key is valid for as long as this one was, at most as long as `by_key`, the key of the program that asks.
+
     Raises:
+        NotAllowed: the key has a scope that `by_key` does not have.
         NotPossible: the key is not valid any more or was rotated before, or the new one cannot be issued.
     """
     # The lock: of two concurrent rotations, one is refused.
@@ -114,6 +143,9 @@ def rotate_key(
     now = timezone.now()
     if (state := locked.state_at(now)) != KeyState.ACTIVE:
         raise NotPossible(f"This key is {state.label.lower()}. Only an active key can be rotated.")
+    ends = [by_key.expires_at] if by_key and by_key.expires_at else []
+    if locked.expires_at is not None:
+        ends.append(now + (locked.expires_at - locked.created_at))
     locked.replaced_at = now
     if overlap <= timedelta(0):
         locked.revoked_at = now
@@ -132,7 +164,8 @@ def rotate_key(
         locked.account,
         name=locked.name,
         scopes=locked.scopes,
-        expires_at=expires_at,
+        expires_at=min(ends, default=None),
+        by_key=by_key,
         acting_user=acting_user,
     )
 
@@ -268,7 +301,7 @@ def raise_if_ended(key: AccountKey, now: datetime) -> None:
         return
     assert at is not None
     raise KeyEnded(
-        f"The account key {key} {word} on {at.astimezone(UTC):%d %b %Y at %H:%M} UTC. "
+        f"The account key {key} {word} on {in_words(at)}. "
         "Use another key; you can create one on the account page.",
         has_expired=state == KeyState.EXPIRED,
     )

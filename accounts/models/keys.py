@@ -55,6 +55,11 @@ class AccountKeyQuerySet(models.QuerySet["AccountKey"]):
     def unexpired(self, now: datetime) -> Self:
         return self.filter(models.Q(expires_at=None) | models.Q(expires_at__gt=now))
 
+    def of_page(self, account: "Account", *, ended_after: datetime) -> Self:
+        """Returns the account's keys, newest first, without those that ended before that time."""
+        kept = models.Q(revoked_at=None) | models.Q(revoked_at__gt=ended_after)
+        return self.filter(kept, account=account).unexpired(ended_after).order_by("-pk")
+
     def matching(self, plaintext: str) -> "AccountKey | None":
         """Returns the live key with this text. The lookup is by digest, so its time reveals nothing about the key."""
         return self.live().select_related("account__owner").filter(digest=key_digest(plaintext)).first()

@@ -1,20 +1,17 @@
-"""The account page: name, account key, payments, memberships, export and deletion."""
+"""The account page: name, payments, memberships, export and deletion, and links to the other pages."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import quotas
-from accounts.actions import keys, users
+from accounts.actions import users
 from accounts.actions.accounts import rename_account
 from accounts.current_user import current_user
 from accounts.forms import AccountNameForm
 from accounts.models import Account, AccountKey, Member, Payment
-from accounts.reauthentication import password_required
 from chatapi.ui.redirects import redirect_back
 
 # The page shows the newest payments, up to this number.
@@ -26,10 +23,6 @@ def own_account(request: HttpRequest) -> Account:
     return get_object_or_404(Account.objects.owned_by(request.user).select_related("owner"))
 
 
-def live_keys(account: Account) -> list[AccountKey]:
-    return list(AccountKey.objects.filter(account=account, revoked_at=None).order_by("-created_at"))
-
-
 @require_safe
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
@@ -37,7 +30,7 @@ def account(request: HttpRequest) -> HttpResponse:
     payments = Payment.objects.visible_to(request.user).select_related("instance").order_by("-paid_at", "-id")
     context = {
         "account": own,
-        "keys": live_keys(own),
+        "keys_count": AccountKey.objects.filter(account=own).live().count(),
         "usage": quotas.usage_of(own),
         "payments": payments[:PAYMENTS_SHOWN],
         "members_count": own.members.count(),
@@ -60,20 +53,6 @@ def rename(request: HttpRequest) -> HttpResponse:
     else:
         messages.error(request, "The name can have at most 100 characters.")
     return redirect("accounts:account")
-
-
-@require_POST
-@login_required
-@password_required
-@never_cache
-def rotate_key(request: HttpRequest) -> HttpResponse:
-    """Responds with the new key's text, once; it is not stored."""
-    own = own_account(request)
-    with transaction.atomic():
-        for old in live_keys(own):
-            keys.revoke_key(old, acting_user=own.owner)
-        key, plaintext = keys.issue_key(own, acting_user=own.owner)
-    return render(request, "accounts/key.html", {"key": key, "plaintext": plaintext})
 
 
 @require_POST

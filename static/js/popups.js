@@ -4,16 +4,27 @@
   "use strict";
   const at = (id) => document.getElementById(id);
 
-  // -- dialogs: data-dialog-close closes; so does a click beside the dialog. Escape is the browser's.
+  // -- dialogs: data-dialog-open="id" opens, data-dialog-close closes; so does a click beside the dialog. Escape is the
+  // browser's. One that shows a secret once loads the page again when it closes.
   function isBeside(dialog, { clientX: x, clientY: y }) {
     const box = dialog.getBoundingClientRect();
     return x < box.left || x > box.right || y < box.top || y > box.bottom;
   }
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-dialog-close]")) event.target.closest("dialog").close();
+    const opener = event.target.closest("[data-dialog-open]");
+    if (opener) at(opener.dataset.dialogOpen).showModal();
+    else if (event.target.closest("[data-dialog-close]")) event.target.closest("dialog").close();
     // a key press on a button has no position: only the dialog itself and its backdrop are targets here
     else if (event.target.matches("dialog.dialog") && isBeside(event.target, event)) event.target.close();
   });
+
+  document.addEventListener(
+    "close",
+    (event) => {
+      if (event.target.querySelector?.("[data-shown-once]")) window.location.reload();
+    },
+    true,
+  );
 
   // -- pop-ups: a click elsewhere, Escape, or the success of the pop-up's own form closes them
   const openPopups = () => Array.from(document.querySelectorAll("details.popup[open]"));

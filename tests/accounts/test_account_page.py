@@ -1,16 +1,19 @@
 """The account pages: only for signed-in users, and each user sees only their own."""
 
 import re
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.actions.keys import issue_key
 from accounts.actions.payments import record_payment
 from accounts.actions.users import sign_up
-from accounts.models import Account, AccountKey, User
+from accounts.models import Account, AccountKey, Scope, User
 
 pytestmark = pytest.mark.django_db
 
@@ -45,36 +48,100 @@ def test_the_page_shows_only_own_payments(client: Client, alice: Account) -> Non
     assert "47.75" not in page
 
 
-def test_a_new_key_is_shown_once(client: Client, alice: Account) -> None:
+NEW_KEY = {"name": "CI", "can_read": "on", "can_send": "on", "lifetime": "30"}
+
+
+def text_in(response: Any) -> str:
+    """The key that the response shows."""
+    (plaintext,) = set(re.findall(r"uid_[A-Za-z0-9]{40}", response.content.decode()))
+    assert "no-store" in response["Cache-Control"]
+    return str(plaintext)
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}])
+def test_a_new_key_is_shown_once(client: Client, alice: Account, headers: dict[str, str]) -> None:
     client.force_login(alice.owner)
 
-    response = client.post(reverse("accounts:rotate-key"))
+    plaintext = text_in(client.post(reverse("accounts:keys"), NEW_KEY, headers=headers))
 
-    (plaintext,) = set(re.findall(r"uid_[A-Za-z0-9]{40}", response.content.decode()))
+    key = AccountKey.objects.get()
     assert AccountKey.objects.verify(plaintext) == alice
-    assert "no-store" in response["Cache-Control"]
-    page = client.get(reverse("accounts:account")).content.decode()
+    assert (key.name, key.scopes) == ("CI", [Scope.READ, Scope.SEND])
+    assert key.expires_at is not None and key.expires_at - key.created_at > timedelta(days=29)
+    page = client.get(reverse("accounts:keys")).content.decode()
     assert plaintext not in page
     assert f"{plaintext[:12]}…" in page
 
 
-def test_get_creates_no_key(client: Client, alice: Account) -> None:
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"can_read": "", "can_send": ""}, "Choose at least one scope."),
+        ({"name": ""}, "Enter a name"),
+        ({"lifetime": "9999"}, "Choose when the key expires."),
+    ],
+)
+def test_a_wrong_form_creates_no_key(
+    client: Client, alice: Account, changed: dict[str, str], sentence: str
+) -> None:
     client.force_login(alice.owner)
+    given = {name: value for name, value in {**NEW_KEY, **changed}.items() if value}
+    for headers in ({}, {"HX-Request": "true"}):
+        response = client.post(reverse("accounts:keys"), given, headers=headers)
+        assert (response.status_code, sentence in response.content.decode()) == (422, True)
+    assert not AccountKey.objects.exists()
 
-    assert client.get(reverse("accounts:rotate-key")).status_code == 405
+
+def test_a_key_is_rotated_and_revoked(client: Client, alice: Account) -> None:
+    key, first = issue_key(alice, name="CI", acting_user=alice.owner)
+    client.force_login(alice.owner)
+    rotate = reverse("accounts:key-rotate", args=[key.prefix])
+
+    second = text_in(client.post(rotate, {"hours": "24"}))
+    assert [AccountKey.objects.verify(text) for text in (first, second)] == [alice, alice]
+    assert "Old value, still valid" in client.get(reverse("accounts:keys")).content.decode()
+    refused = client.post(rotate, {"hours": "24"}, headers={"HX-Request": "true"})
+    assert "Only an active key can be rotated." in refused.content.decode()
+
+    client.post(reverse("accounts:key-revoke", args=[second[:12]]))
+    assert [AccountKey.objects.verify(text) for text in (first, second)] == [alice, None]
+    assert "Revoked" in client.get(reverse("accounts:keys")).content.decode()
+
+
+def test_the_page_shows_keys_that_ended_in_the_last_month(client: Client, alice: Account) -> None:
+    for days in (29, 31):
+        long_ago = timezone.now() - timedelta(days=days)
+        for field in ("revoked_at", "expires_at"):
+            key, _ = issue_key(alice, name=f"{field} {days}", acting_user=alice.owner)
+            AccountKey.objects.filter(pk=key.pk).update(**{field: long_ago})
+    client.force_login(alice.owner)
+    page = client.get(reverse("accounts:keys")).content.decode()
+    shown = {
+        name for name in ("revoked_at 29", "revoked_at 31", "expires_at 29", "expires_at 31") if name in page
+    }
+    assert shown == {"revoked_at 29", "expires_at 29"}
+
+
+def test_a_key_of_another_account_is_not_found(client: Client, alice: Account) -> None:
+    bob = sign_up("bob@example.org", password="correct horse 9")
+    key, text = issue_key(bob, name="Secret name", acting_user=bob.owner)
+    client.force_login(alice.owner)
+    for name in ("accounts:key-rotate", "accounts:key-revoke"):
+        assert client.post(reverse(name, args=[key.prefix]), {"hours": "24"}).status_code == 404
+    assert AccountKey.objects.verify(text) == bob
+    assert "Secret name" not in client.get(reverse("accounts:keys")).content.decode()
+
+
+def test_signed_out_users_cannot_create_a_key(client: Client, alice: Account) -> None:
+    assert client.post(reverse("accounts:keys"), NEW_KEY).status_code == 302
     assert AccountKey.objects.count() == 0
 
 
-def test_signed_out_users_cannot_rotate_the_key(client: Client, alice: Account) -> None:
-    assert client.post(reverse("accounts:rotate-key")).status_code == 302
-    assert AccountKey.objects.count() == 0
-
-
-def test_rotation_requires_the_csrf_token(alice: Account) -> None:
+def test_a_new_key_requires_the_csrf_token(alice: Account) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice.owner)
 
-    assert client.post(reverse("accounts:rotate-key")).status_code == 403
+    assert client.post(reverse("accounts:keys"), NEW_KEY).status_code == 403
     assert AccountKey.objects.count() == 0
 
 

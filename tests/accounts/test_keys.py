@@ -97,12 +97,15 @@ def test_rotation_without_overlap_revokes_the_old_value(alice: Account) -> None:
 
 
 def test_rotation_does_not_prolong_the_old_value(alice: Account) -> None:
-    with time_machine.travel(NOON, tick=False):
-        soon = NOON + timedelta(hours=1)
+    soon = NOON + timedelta(hours=1)
+    with time_machine.travel(NOON, tick=False) as clock:
         old, _ = issue_key(alice, expires_at=soon, acting_user=alice.owner)
+        clock.shift(timedelta(minutes=20))
         new, _ = rotate_key(old, acting_user=alice.owner)
         old.refresh_from_db()
-        assert (old.expires_at, new.expires_at) == (soon, None)
+        last, _ = rotate_key(new, by_key=old, acting_user=alice.owner)
+    assert (old.expires_at, last.expires_at) == (soon, soon)
+    assert new.expires_at == soon + timedelta(minutes=20)  # it is valid for as long as the old one was
 
 
 def test_a_key_is_refused_from_its_expiry_on(alice: Account) -> None:

@@ -58,7 +58,7 @@ def body_of(sent: Any) -> str:
 
 
 CHANGES = {
-    "accounts:rotate-key": ({}, "A new account key, uid_"),
+    "accounts:keys": ({"name": "CI", "can_read": "on"}, "A new account key, uid_"),
     "accounts:members": ({"email": "eve@example.org", "role": "manager"}, "eve@example.org was invited"),
     "accounts:member-role": ({"role": "manager"}, "vera@example.org is now a manager"),
     "accounts:member-remove": ({}, "vera@example.org is no longer a member"),

@@ -20,15 +20,19 @@ from tests.sessions import METHODS, forget_password
 pytestmark = pytest.mark.django_db
 PASSWORD = "password"
 
+NEW_KEY = {"name": "CI", "can_read": "on"}
+
 # Every one asks. Of account_email, each button does: add, remove, make main.
 SENSITIVE = {
-    "accounts:rotate-key", "accounts:members", "accounts:member-role", "accounts:member-remove", "account-delete",
-    "account_email", "mfa_activate_totp", "mfa_generate_recovery_codes", "instances:token", "instances:secret",
-    "instances:secret-end", "instances:delete", "instances:endpoint-secret", "instances:endpoint-secret-end",
+    "accounts:keys", "accounts:key-rotate", "accounts:members", "accounts:member-role", "accounts:member-remove",
+    "account-delete", "account_email", "mfa_activate_totp", "mfa_generate_recovery_codes", "instances:token",
+    "instances:secret", "instances:secret-end", "instances:delete", "instances:endpoint-secret",
+    "instances:endpoint-secret-end",
 }  # fmt: skip
 # Their names sound like the ones above. Why they do not ask:
 NOT_SENSITIVE = {
     "accounts:member-leave": "one's own access ends",
+    "accounts:key-revoke": "a key's access ends",
     "accounts:invitation-revoke": "no user gains access",
     "accounts:invitation-accept": "gives access to the user themselves, who holds the link",
     "account_change_password": "its form has the current password",
@@ -68,6 +72,7 @@ def owner_without_password(world: World) -> Client:
 def form_of(world: World, name: str) -> dict[str, str]:
     """The fields of the sensitive forms."""
     return {
+        "accounts:keys": NEW_KEY,
         "accounts:members": {"email": "eve@example.org", "role": "viewer"},
         "accounts:member-role": {"role": "manager"},
         "account_email": {"action_add": "", "email": "eve@example.org"},
@@ -143,7 +148,7 @@ def test_after_the_password_the_form_is_sent_as_it_was(world: World) -> None:
 
 def test_a_key_is_shown_after_the_password_and_only_once(world: World) -> None:
     client = owner_without_password(world)
-    asked = client.post("/account/key/")
+    asked = client.post("/account/keys/", NEW_KEY)
     page = confirm(client, asked).content.decode()
     [key] = re.findall(r"uid_\w{40}", page)[:1]
     assert AccountKey.objects.matching(key) is not None
@@ -162,14 +167,16 @@ def test_an_instance_is_deleted_after_the_password(world: World) -> None:
 
 def test_a_form_that_was_left_is_not_sent_by_a_later_question(world: World) -> None:
     client, keys = owner_without_password(world), AccountKey.objects.count()
-    client.post("/account/key/")  # left behind
+    client.post("/account/keys/", NEW_KEY)  # left behind
     asked = client.get("/account/export/")
     done = confirm(client, asked)
     assert done["Location"] == "/account/export/"
     assert AccountKey.objects.count() == keys
 
     forget_password(client)
-    client.post("/account/key/")  # left behind, then the page of the password is opened for another page
+    client.post(
+        "/account/keys/", NEW_KEY
+    )  # left behind, then the page of the password is opened for another page
     done = client.post(f"{reverse('account_reauthenticate')}?next=/account/", {"password": PASSWORD})
     assert done["Location"] == "/account/"
     assert AccountKey.objects.count() == keys
@@ -177,9 +184,9 @@ def test_a_form_that_was_left_is_not_sent_by_a_later_question(world: World) -> N
 
 def test_a_form_is_kept_for_ten_minutes(world: World, time_machine: Any) -> None:
     client, keys = owner_without_password(world), AccountKey.objects.count()
-    asked = client.post("/account/key/")
+    asked = client.post("/account/keys/", NEW_KEY)
     time_machine.move_to(time.time() + 601)
-    assert confirm(client, asked)["Location"] == "/account/key/"
+    assert confirm(client, asked)["Location"] == "/account/keys/"
     assert AccountKey.objects.count() == keys
 
 
@@ -195,18 +202,18 @@ def test_the_session_keeps_neither_cookies_nor_the_csrf_token(world: World) -> N
 
 def test_the_password_counts_for_five_minutes(world: World, time_machine: Any) -> None:
     client = world.client("owner")
-    assert client.post("/account/key/").status_code == 200
+    assert client.post("/account/keys/", NEW_KEY).status_code == 200
     time_machine.move_to(time.time() + 299)
-    assert client.post("/account/key/").status_code == 200
+    assert client.post("/account/keys/", NEW_KEY).status_code == 200
     time_machine.move_to(time.time() + 2)
-    assert client.post("/account/key/").status_code == 302
+    assert client.post("/account/keys/", NEW_KEY).status_code == 302
 
 
 def test_signing_in_alone_is_not_enough(world: World) -> None:
     client = Client()
     client.post(reverse("account_login"), {"login": world.account.owner.email, "password": PASSWORD})
     assert client.session[METHODS][0]["method"] == "password"
-    assert client.post("/account/key/").status_code == 302
+    assert client.post("/account/keys/", NEW_KEY).status_code == 302
 
 
 def test_staff_confirm_a_change_of_rights(world: World) -> None:

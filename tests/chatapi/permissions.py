@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.actions import members
 from accounts.actions.keys import issue_key
-from accounts.models import Member, User
+from accounts.models import KEY_PREFIX_LENGTH, Member, User
 from hooks import outbox
 from hooks.actions import redelivery
 from hooks.actions.hooks import cancel
@@ -142,6 +142,7 @@ class World:
             "uidb36": "0",  # no user: keys count from 1
             "pk": self.invitation.pk if "invitation" in name else self.member.pk,
             "index": 0,
+            "prefix": self.keys["owner"][:KEY_PREFIX_LENGTH],
             "captureId": self.capture.public_id,
             "share": 1,
             "shareId": 1,

@@ -145,7 +145,10 @@ log:cancel                                   POST   302 404 403 302 302 404
 accounts:account                             GET    302 200 200 200 200 200
 accounts:rename                              POST   302 302 302 302 302 302
 accounts:first-steps                         POST   302 302 302 302 302 302
-accounts:rotate-key                          POST   302 200 200 200 200 200
+accounts:keys                                GET    302 200 200 200 200 200
+accounts:keys                                POST   302 422 422 422 422 422
+accounts:key-rotate                          POST   302 404 404 404 302 404
+accounts:key-revoke                          POST   302 404 404 404 302 404
 accounts:members                             GET    302 200 200 200 200 200
 accounts:members                             POST   302 200 200 200 200 200
 accounts:member-role                         POST   302 404 404 404 400 404

@@ -38,7 +38,7 @@ def to_json(body: dict[str, object]) -> str:
 def list_errors() -> list[ErrorExample]:
     rows: list[tuple[str, int, dict[str, object]]] = [
         ("The token is missing or wrong", 401, {"error": errors.WRONG_TOKEN}),
-        ("The account's key is missing or wrong", 401, {"error": errors.WRONG_UID}),
+        ("The account's key is missing, wrong or revoked", 401, {"error": errors.WRONG_UID}),
         ("No instance has this number", 404, {"error": errors.NO_INSTANCE}),
         ("No method has this name", 404, errors.unknown_method("sendMesage").body),
         ("A verb other than GET, POST or HEAD", 405, errors.verb_not_allowed("PUT").body),

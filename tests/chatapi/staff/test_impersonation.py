@@ -78,7 +78,7 @@ def test_nothing_can_be_changed(viewing: Client, instance: Instance) -> None:
         "/instances/12345/token/rotate/",
         "/instances/12345/delete/",
         "/instances/new/",
-        "/account/key/",
+        "/account/keys/",
         "/testing/simulation/send/",
         "/testing/sending/send/",
     ):

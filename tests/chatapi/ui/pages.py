@@ -56,6 +56,7 @@ QUERIES = {
     "docs:receivers": 7,
     "api-try": 5,
     "accounts:account": 15,
+    "accounts:keys": 6,
     "accounts:invitation": 3,
     "accounts:members": 7,
     "accounts:audit-log": 6,
