@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.text import capfirst
 from django.views.decorators.http import require_POST, require_safe
 
+from chatapi.database import replica
 from chatapi.ui.numbers import parse_digits
 from chatapi.ui.requests import HtmxRequest
 from instances import chat_ids
@@ -94,11 +95,19 @@ def chat_context(request: HttpRequest, instance: Instance, chat: Chat) -> dict[s
 @require_safe
 @login_required
 def messages(request: HtmxRequest, number: int, chat_id: str = "") -> HttpResponse:
-    """The page; `?q=` searches the chats, `?before=` shows the messages before a messageNumber."""
+    """The page; `?q=` searches the chats, `?before=` shows the messages before a messageNumber.
+
+    Read from a replica if there is one. The polls of the open page read from the primary, and update it.
+    """
     instance = visible_instance(request, number)
-    context = {"tab": "messages"} | list_context(request, instance, chat_id)
-    if chat_id:
-        context |= chat_context(request, instance, get_chat(instance, chat_id))
+    chat = get_chat(instance, chat_id) if chat_id else None
+
+    def read() -> dict[str, Any]:
+        listed = list_context(request, instance, chat_id)
+        return listed | chat_context(request, instance, chat) if chat else listed
+
+    found, as_of = replica.read(read, lambda: [instance.owner_id])
+    context = {"tab": "messages", "as_of": as_of} | found
     if request.htmx and "before" in request.GET:
         return render(request, "instances/pages/messages/bubbles.html", context)
     return render(request, PAGE, context)

@@ -1,4 +1,4 @@
-"""The log's pages read from a replica: how old its data is, a user's own change, and a replica that is away."""
+"""Pages of the log and of messages read from a replica: how old it is, a user's own change, and one that is away."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ ENDLESS_ON_STANDBY = """
 SELECT pg_is_in_recovery() FROM pg_sleep(CASE WHEN pg_is_in_recovery() THEN 3600 ELSE 0 END)
 """
 AS_OF = re.compile(r">As of (now|\d+ s ago)</time>")
-PAGES = ("/log/", "/log/overview/?instance=12345")
+CHAT = "/instances/12345/messages/17680561234@c.us/"
+PAGES = ("/log/", "/log/overview/?instance=12345", "/instances/12345/messages/", CHAT)
 
 
 @pytest.fixture
@@ -121,8 +122,9 @@ def read_behind(
     """The replica is behind, too far behind, and lacks a change of alice's; then it has everything."""
     session.execute("SELECT pg_wal_replay_pause()")
     wait_until(lambda: session.execute(PAUSED).fetchone() == ("paused",), "the replica replays nothing")
-    second = receive(instance, "second")
+    second = receive(instance, "message two")
     assert is_from_replica(alice, first, hidden=second)
+    assert "message two" not in alice.get(CHAT).content.decode()
     assert find("replica") == []
 
     patch.setattr(replica, "MAX_LAG_SECONDS", 0.0)
@@ -132,8 +134,10 @@ def read_behind(
     patch.setattr(replica, "MAX_LAG_SECONDS", 1e6)
     assert is_from_replica(alice, first, hidden=second)
 
-    assert alice.post("/instances/12345/name/", {"name": "Shop"}).status_code < 400
+    assert alice.post(f"{CHAT}reply/", {"text": "just sent"}).status_code < 400
     assert not is_from_replica(alice, first, second)
+    text = alice.get(CHAT).content.decode()
+    assert "message two" in text and "just sent" in text
     session.execute("SELECT pg_wal_replay_resume()")
     wait_for_replica(alice)
     assert is_from_replica(alice, first, second)
