@@ -89,6 +89,13 @@ class ReceiveFailed(Exception):
         self.seconds = seconds
 
 
+# Of a response, which its channel reads in the event loop. People link servers of their own: to read 16 MiB of JSON
+# stops the loop, and so all instances, for 0.4 to 1.8 s. So it does in a thread: json keeps the interpreter's lock.
+MAX_RESPONSE_BYTES = 256 * 1024
+MAX_LIST_BYTES = 2 * 1024 * 1024  # … with a list of which a person may have many, such as sessions
+MAX_EVENTS_BYTES = 16 * 1024 * 1024  # … of a poll or a history; a first synchronisation may be large
+
+
 class ResponseTooLarge(ReceiveFailed):
     """The response is longer than a receiver reads: ask for less."""
 
@@ -110,7 +117,7 @@ class Network(Protocol):
     async def send(self, request: Request, *, seconds: float, max_bytes: int | None = None) -> Response:
         """Returns the complete response, of any status, within `seconds`.
 
-        Raises ResponseTooLarge if its body is longer than `max_bytes`, by default 16 MiB.
+        Raises ResponseTooLarge if its body is longer than `max_bytes`, by default MAX_RESPONSE_BYTES.
         """
         ...
 

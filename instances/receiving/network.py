@@ -20,11 +20,10 @@ from hooks import guard
 from hooks.http import Response, split_header, trusted_certificates
 from hooks.models import Outcome
 from instances.channels.media import FileUnavailable
-from instances.channels.receiving import ReceiveFailed, ResponseTooLarge
+from instances.channels.receiving import MAX_RESPONSE_BYTES, ReceiveFailed, ResponseTooLarge
 from instances.channels.requests import Request
 
 CONNECT_SECONDS = 10.0
-MAX_BODY_BYTES = 16 * 1024 * 1024  # of a response; a first synchronisation may be large
 FILE_IN_MEMORY = 256 * 1024  # bytes; a longer file goes to disk
 MAX_LINE_BYTES = 1024 * 1024  # of a stream that is read by lines
 BLOCKED = "The messenger's address is not allowed ({}): see HOOKS_ALLOW_NETWORKS."
@@ -45,7 +44,7 @@ class Transfer:
         """`file` is for the body of a 200. `max_bytes` is of that, or without a file of the response's body."""
         self.result = result
         self.file, self.size = file, 0
-        self.max_bytes = MAX_BODY_BYTES if max_bytes is None else max_bytes
+        self.max_bytes = MAX_RESPONSE_BYTES if max_bytes is None else max_bytes
         self.body, self.blocked_by = bytearray(), ""
         self.status_line = b""
         self.header_lines: list[bytes] = []
@@ -82,7 +81,7 @@ class Transfer:
     def write(self, data: bytes) -> int | None:
         self.size += len(data)
         is_file = self.file is not None and self.status_line.split()[1:2] == [b"200"]
-        if self.size > (self.max_bytes if is_file or self.file is None else MAX_BODY_BYTES):
+        if self.size > (self.max_bytes if is_file or self.file is None else MAX_RESPONSE_BYTES):
             return -1
         if self.file is not None and is_file:
             self.file.write(data)
@@ -107,7 +106,7 @@ class Transfer:
             )
             return
         if code == pycurl.E_WRITE_ERROR:
-            limit = self.max_bytes if self.file is None else MAX_BODY_BYTES
+            limit = self.max_bytes if self.file is None else MAX_RESPONSE_BYTES
             size = f"{limit // 1024**2} MiB" if limit >= 1024**2 else f"{limit // 1024} KiB"
             sentence = f"The messenger's response is longer than {size}."
             self.result.set_exception(ResponseTooLarge(sentence))

@@ -12,7 +12,7 @@ from instances.channels.matrix.api import Problem
 from instances.channels.matrix.receiving import POSITION_FILTER, TokenExpired, ask, compact
 from instances.channels.matrix.session import DEVICE_NAME, login_request
 from instances.channels.matrix.timeline import Json, mapping, objects, text
-from instances.channels.receiving import LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import MAX_LIST_BYTES, LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object
 from instances.models import AccountStatus, Substatus
@@ -83,10 +83,13 @@ class Homeserver:
     def __init__(self, network: Network) -> None:
         self.network = network
 
-    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Response:
+    async def get(
+        self, url: str, headers: Mapping[str, str] | None = None, *, max_bytes: int | None = None
+    ) -> Response:
         """Returns the response, after at most MAX_REDIRECTS redirects; the token goes nowhere else."""
         for _ in range(MAX_REDIRECTS):
-            response = await self.network.send(Request("GET", url, headers or {}), seconds=SECONDS)
+            request = Request("GET", url, headers or {})
+            response = await self.network.send(request, seconds=SECONDS, max_bytes=max_bytes)
             where = response.header("location")
             if headers or response.status not in (301, 302, 303, 307, 308) or not where:
                 return response
@@ -202,7 +205,9 @@ async def position(server: Homeserver, homeserver: str, token: str) -> str:
     """Returns the position at which the link begins: what comes later is received, however late a receiver starts."""
     url = f"{homeserver}{api.CLIENT}/sync?timeout=0&set_presence=offline&filter="
     response = await server.get(
-        url + api.quote(compact(POSITION_FILTER)), {"Authorization": f"Bearer {token}"}
+        url + api.quote(compact(POSITION_FILTER)),
+        {"Authorization": f"Bearer {token}"},
+        max_bytes=MAX_LIST_BYTES,  # the filter does not leave out what other devices have sent to this one
     )
     if response.status == 200 and (since := text(json_object(response), "next_batch")):
         return since

@@ -30,6 +30,8 @@ from instances.channels.matrix.timeline import (
     text,
 )
 from instances.channels.receiving import (
+    MAX_EVENTS_BYTES,
+    MAX_LIST_BYTES,
     Batch,
     LinkLost,
     Network,
@@ -50,9 +52,6 @@ RESPONSE_SECONDS = 30.0  # for a response, besides the time that a poll waits
 TIMELINE = 50  # events of a room in one response; more are a gap
 PAGE = 100  # events of a gap
 GROUP_SECONDS = 60.0  # after which the whole state of a changed room is read again
-# Of a room's state: about 5 000 members. To read them stops the event loop, and so all instances, for 25 ms; 16 MiB
-# took 0.4 s, and 1.8 s if a stranger's room has a state made to be slow (0.5 s with this limit).
-MAX_STATE_BYTES = 2 * 1024 * 1024
 MAX_ENTRY_PAGES = 50  # that are read back to an invitation
 
 EVENTS_FILTER = {
@@ -90,9 +89,11 @@ class TokenExpired(Exception):
     """The homeserver has ended the session of the token, and keeps the device."""
 
 
-async def ask(network: Network, request: Request, *, seconds: float = RESPONSE_SECONDS) -> Json | Problem:
+async def ask(
+    network: Network, request: Request, *, seconds: float = RESPONSE_SECONDS, max_bytes: int | None = None
+) -> Json | Problem:
     """Returns the JSON object of a success, or the error. Raises as `ask_for`."""
-    return await ask_for(network, request, json_object, seconds=seconds)
+    return await ask_for(network, request, json_object, seconds=seconds, max_bytes=max_bytes)
 
 
 async def ask_for(
@@ -107,7 +108,7 @@ async def ask_for(
 
     Raises:
         TokenExpired, LinkLost: the access token is not valid.
-        ResponseTooLarge: the response is longer than `max_bytes`, or what a receiver reads.
+        ResponseTooLarge: the response is longer than `max_bytes`.
         ReceiveFailed: the homeserver cannot be reached, asks to wait, or fails itself.
     """
     response = await network.send(request, seconds=seconds, max_bytes=max_bytes)
@@ -159,7 +160,8 @@ class Receiver:
     async def get(
         self, *path: str, query: Mapping[str, str] | None = None, seconds: float = RESPONSE_SECONDS
     ) -> Json | Problem:
-        return await ask(self.network, api.request(self.link, "GET", *path, query=query), seconds=seconds)
+        request = api.request(self.link, "GET", *path, query=query)
+        return await ask(self.network, request, seconds=seconds, max_bytes=MAX_EVENTS_BYTES)
 
     async def batches(self, cursor: str) -> AsyncGenerator[Batch]:
         """Yields a batch for each poll and for each page of a gap."""
@@ -359,7 +361,8 @@ class Receiver:
         """Returns the state of a room; of one with very many members only its name. Empty if it may not be read."""
         try:
             request = api.request(self.link, "GET", "rooms", room, "state")
-            answer = await ask_for(self.network, request, json_objects, max_bytes=MAX_STATE_BYTES)
+            # About 5 000 members, in 25 ms; 0.5 s if a stranger's room has a state made to be slow.
+            answer = await ask_for(self.network, request, json_objects, max_bytes=MAX_LIST_BYTES)
             return [] if isinstance(answer, Problem) else [*answer]
         except ResponseTooLarge:
             found: list[Json] = []

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from hooks.http import Response
-from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import MAX_EVENTS_BYTES, Batch, LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.responses import json_object, retry_after
 from instances.channels.telegram import api
@@ -34,7 +34,7 @@ async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Ba
     while True:
         arguments = {"offset": int(cursor or 0), "limit": LIMIT, "timeout": wait, "allowed_updates": ALLOWED}
         request = api.call(link, "getUpdates", arguments)
-        response = await network.send(request, seconds=wait + SPARE_SECONDS)
+        response = await network.send(request, seconds=wait + SPARE_SECONDS, max_bytes=MAX_EVENTS_BYTES)
         if response.status == 409 and WEBHOOK_IS_SET in api.explain(json_object(response)):
             request = api.call(link, "deleteWebhook", {"drop_pending_updates": False})
             raise_for_error(await network.send(request, seconds=SPARE_SECONDS))

@@ -17,9 +17,6 @@ from instances.channels.waha import servers
 
 URL, API_KEY, SESSION = "url", "api_key", "session"  # values of a link
 HMAC_KEY = "hmac_key"
-# Of a response about one session or one person, which receivers ask for again and again. People link servers of their
-# own: to read the 16 MiB that a response may have stops the event loop, and so all instances, for 0.4 to 1.8 s.
-MAX_BYTES = 256 * 1024
 # Countries whose numbers WhatsApp may know by another id: Mexico, Argentina, Brazil. It is asked once for each number.
 ASKED = ("52", "54", "55")
 # How WhatsApp's ids of messages begin that were made by this API or by WhatsApp Web, and not by a phone.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from hooks.http import Response
 from instances.channels.contents import time_of
-from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import MAX_EVENTS_BYTES, Batch, LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object, retry_after
 from instances.channels.waha import api, incoming, sessions
@@ -204,7 +204,7 @@ def is_after(message: Mapping[str, Any], since: Position) -> bool:
 
 async def ask(request: Request, network: Network) -> list[Mapping[str, Any]]:
     """Returns the objects of a list. Raises LinkLost, ReceiveFailed."""
-    response = await network.send(request, seconds=SECONDS)
+    response = await network.send(request, seconds=SECONDS, max_bytes=MAX_EVENTS_BYTES)
     raise_for_error(response)
     found = api.json_list(response)
     return [one for one in found or [] if isinstance(one, Mapping)]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from hooks.http import Response
 from instances.channels.linking import Found, LinkField, LinkSetup, NotLinkable
-from instances.channels.receiving import LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import MAX_LIST_BYTES, LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object
 from instances.channels.waha import api, servers, sessions
@@ -154,7 +154,7 @@ async def count_sessions(url: str, network: Network) -> int | None:
 async def sessions_at(link: Link, network: Network) -> list[Mapping[str, Any]]:
     """Returns the sessions of a server. Raises NotLinkable, ReceiveFailed."""
     request = api.get(link, "sessions", query={"all": "true"})
-    response = await network.send(request, seconds=SECONDS)
+    response = await network.send(request, seconds=SECONDS, max_bytes=MAX_LIST_BYTES)
     if response.status != 200:
         raise not_linkable(response)
     found = api.json_list(response)
@@ -200,7 +200,7 @@ async def succeed(request: Request, network: Network) -> None:
 async def health(link: Link, network: Network) -> StatusReported | None:
     """Returns the status of the session. Raises LinkLost, ReceiveFailed."""
     request = api.request(link, "GET", "sessions", api.session_of(link))
-    response = await network.send(request, seconds=SECONDS, max_bytes=api.MAX_BYTES)
+    response = await network.send(request, seconds=SECONDS)
     match response.status:
         case 200:
             found = json_object(response)

@@ -40,7 +40,7 @@ async def look_up(link: Link, lookup: GroupLookup, network: Network) -> list[Rec
     """Returns that two ids are one person; nothing if WhatsApp does not tell the other one. Raises ReceiveFailed."""
     path = [lookup.person] if is_hidden(lookup.person) else ["pn", lookup.person]
     request = api.request(link, "GET", api.session_of(link), "lids", *path)
-    response = await network.send(request, seconds=SECONDS, max_bytes=api.MAX_BYTES)
+    response = await network.send(request, seconds=SECONDS)
     if response.status == 422 or response.status == 429 or (response.status or 500) >= 500:
         raise ReceiveFailed(api.reason(response), seconds=retry_after(response))
     found = json_object(response) if response.status == 200 else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from instances.channels.base import CannotDo
-from instances.channels.receiving import Network, ReceiveFailed
+from instances.channels.receiving import MAX_LIST_BYTES, Network, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.responses import json_object, words
 from instances.channels.templates import Template
@@ -27,7 +27,8 @@ async def read(link: Link, network: Network) -> list[Template]:
     found: list[Template] = []
     query = {"fields": FIELDS, "limit": str(PAGE)}
     for _ in range(MAX_PAGES):
-        response = await network.send(graph.get(link, account, "message_templates", **query), seconds=SECONDS)
+        request = graph.get(link, account, "message_templates", **query)
+        response = await network.send(request, seconds=SECONDS, max_bytes=MAX_LIST_BYTES)
         body = json_object(response)
         if response.status != 200:
             error = body.get("error")

@@ -237,7 +237,7 @@ def test_a_state_that_could_not_be_read_is_read_again_a_minute_later(monkeypatch
 def test_a_room_of_very_many_members_has_a_name_and_those_who_write(
     monkeypatch: pytest.MonkeyPatch, double: MatrixDouble, instance: Instance, account: Account
 ) -> None:
-    monkeypatch.setattr(receiving, "MAX_STATE_BYTES", 10_000)
+    monkeypatch.setattr(receiving, "MAX_LIST_BYTES", 10_000)
     for number in range(100):
         account.events.append((ROOM, state(groups.MEMBER, {"membership": "join"}, f"@user{number}:{SERVER}")))
     double.change(account, ROOM, "m.room.name", {"name": "Everyone"}, by=ANN)

@@ -34,7 +34,6 @@ from instances.received_events import (
     ReceivedEvent,
     StatusReported,
 )
-from instances.receiving import network
 from instances.receiving.messenger_calls import call_messenger
 from tests.factories import InstanceFactory
 from tests.instances.channels.matrix.receiver import Receiving, check, fetch, linked, received
@@ -135,7 +134,7 @@ def test_long_events_of_many_rooms_do_not_stop_the_others(
     for room, written in zip(rooms, bodies, strict=True):
         for body in written:
             ann.write(room, body)
-    monkeypatch.setattr(network, "MAX_BODY_BYTES", 100_000)  # of 120 KB
+    monkeypatch.setattr(receiving, "MAX_EVENTS_BYTES", 100_000)  # of 120 KB
     found = bot.receiving.messages(12)
     for room, written in zip(rooms, bodies, strict=True):
         assert [each.body for each in found if each.chat_id == f"matrix:{room}@g.us"] == written

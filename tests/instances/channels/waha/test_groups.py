@@ -12,8 +12,7 @@ from django.test import Client
 from instances.actions.received import record_events
 from instances.actions.settings import change_settings
 from instances.channels.links import link_of_instance
-from instances.channels.receiving import GroupLookup, ResponseTooLarge
-from instances.channels.waha import api
+from instances.channels.receiving import MAX_RESPONSE_BYTES, GroupLookup, ResponseTooLarge
 from instances.models import Chat, Instance
 from instances.received_events import ReceivedEvent
 from instances.receiving.network import LoopNetwork
@@ -171,7 +170,7 @@ def test_of_one_person_little_is_read(
     messenger: WahaMessenger, instance: Instance, session: Session, group: Chat
 ) -> None:
     """A person's own server may respond with megabytes each time."""
-    session.lids = {HIDDEN: "1" * api.MAX_BYTES + "@c.us"}
+    session.lids = {HIDDEN: "1" * MAX_RESPONSE_BYTES + "@c.us"}
     with pytest.raises(ResponseTooLarge):
         write_and_look_up(messenger, instance, HIDDEN, "Ben")
 

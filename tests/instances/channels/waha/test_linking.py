@@ -10,9 +10,8 @@ import pytest
 
 from instances.channels.linking import Found, NotLinkable
 from instances.channels.media import FileUnavailable
-from instances.channels.receiving import LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import MAX_RESPONSE_BYTES, LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link
-from instances.channels.waha import api
 from instances.channels.waha.channel import WahaChannel
 from instances.channels.waha.files import request_of
 from instances.models import AccountStatus, LoadingReason, Substatus
@@ -247,7 +246,7 @@ def test_of_one_session_little_is_read(waha: Waha) -> None:
     """A person's own server may respond with megabytes each time."""
     link = link_of(check(url=waha.url, api_key=waha.api_key))
     connect(link)
-    waha.only.me = {"id": "15550001111@c.us", "pushName": "x" * api.MAX_BYTES}
+    waha.only.me = {"id": "15550001111@c.us", "pushName": "x" * MAX_RESPONSE_BYTES}
     with pytest.raises(ReceiveFailed, match="longer than 256 KiB"):
         health(link)
 
