@@ -12,8 +12,10 @@ from typing import Any
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact, GreaterThan, IsNull, Regex
 from django.utils import timezone
 
+from chatapi.database.checks import one_of, pattern_of
 from hooks.body_masking import MaskedBinaryField
 from hooks.models.choices import UNFINISHED, Kind, Outcome, ResponseClass, Side, SkipReason, State, Trigger
 from hooks.models.endpoints import Endpoint
@@ -302,14 +304,20 @@ class Hook(models.Model):
             BrinIndex(name="hooks_hook_created", fields=["created_at"]),
         ]
         constraints = [
-            models.CheckConstraint(name="hooks_hook_state", condition=models.Q(state__in=State.values)),
+            # Short for PostgreSQL (chatapi/database/checks.py), which reads them for each event.
+            models.CheckConstraint(name="hooks_hook_state", condition=one_of("state", State.values)),
             models.CheckConstraint(
                 name="hooks_hook_skipped_says_why",
-                condition=models.Q(state=State.SKIPPED) ^ models.Q(skip_reason=""),
+                condition=Exact(
+                    Exact(models.F("state"), models.Value(State.SKIPPED.value)),
+                    GreaterThan(models.F("skip_reason"), models.Value("")),
+                ),
             ),
             models.CheckConstraint(
                 name="hooks_hook_finished",
-                condition=models.Q(state__in=UNFINISHED) ^ models.Q(finished_at__isnull=False),
+                condition=Exact(
+                    IsNull(models.F("finished_at"), True), Regex(models.F("state"), pattern_of(UNFINISHED))
+                ),
             ),
             models.CheckConstraint(
                 name="hooks_hook_sending_has_lease",

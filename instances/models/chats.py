@@ -7,6 +7,7 @@ import secrets
 from django.db import models
 from django.utils import timezone
 
+from chatapi.database.checks import one_of
 from chatapi.encryption.cipher import token_digest
 from chatapi.encryption.fields import DigestField, EncryptedTextField
 from instances.chat_ids import CHAT_ID_LENGTH
@@ -96,7 +97,7 @@ class Chat(models.Model):
                 condition=~models.Q(invite_code_digest=""),
             ),
             models.CheckConstraint(
-                name="instances_chat_activity", condition=models.Q(activity__in=["", "typing", "recording"])
+                name="instances_chat_activity", condition=one_of("activity", ["", "typing", "recording"])
             ),
         ]
         indexes = [

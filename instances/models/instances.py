@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.audit import AuditSubject
 from accounts.models import Account
+from chatapi.database.checks import one_of
 from chatapi.encryption.fields import DigestField, EncryptedTextField
 from hooks.models import SAY_FAILING_AFTER
 from instances.chat_ids import CHAT_ID_LENGTH
@@ -186,10 +187,10 @@ class Instance(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                name="instances_instance_status", condition=models.Q(account_status__in=AccountStatus.values)
+                name="instances_instance_status", condition=one_of("account_status", AccountStatus.values)
             ),
             models.CheckConstraint(
-                name="instances_instance_substatus", condition=models.Q(substatus__in=Substatus.values)
+                name="instances_instance_substatus", condition=one_of("substatus", Substatus.values)
             ),
             models.CheckConstraint(
                 name="instances_instance_stop_reason",

@@ -21,6 +21,7 @@ from django.db.migrations import Migration, operations
 from django.db.migrations.state import ProjectState
 from django.db.models import CheckConstraint, UniqueConstraint
 
+from chatapi.database.checks import ReplaceCheck
 from chatapi.quality.rolling.locks import locked_tables
 from chatapi.quality.rolling.problems import Kind, Problem
 from chatapi.quality.rolling.statements import problems_of as problems_of_sql
@@ -112,6 +113,9 @@ def in_kind(operation: Any, migration: Migration, state: ProjectState, released:
                     yield Kind.TRANSACTION, "uses CONCURRENTLY inside a transaction"
             elif table in released:
                 yield Kind.INDEX, f"locks {table} while the index {operation.index.name} is built"
+        case ReplaceCheck():
+            if migration.atomic:
+                yield Kind.TRANSACTION, "replaces a constraint and checks it in one transaction"
         case AddConstraintNotValid() | ValidateConstraint():
             pass
         case operations.AddConstraint(constraint=constraint):

@@ -13,6 +13,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 from django.db.models.functions import Now, Random
 
+from chatapi.database.checks import ReplaceCheck
 from chatapi.database.concurrent_index import AddIndexAgain
 from chatapi.quality.rolling import later_migrations, releases
 from chatapi.quality.rolling.locks import locked_tables
@@ -23,6 +24,7 @@ from chatapi.quality.rolling.tables import tables_of
 Fields = list[tuple[str, "models.Field[Any, Any]"]]
 INDEX = models.Index(fields=["url"], name="hooks_hook_url")
 CHECK = models.CheckConstraint(condition=models.Q(number__gt=0), name="hooks_hook_number")
+KNOWN = models.CheckConstraint(condition=models.Q(number__lt=9), name="hooks_hook_known")
 ONE_URL = models.UniqueConstraint(fields=["url"], name="hooks_hook_one_url")
 
 
@@ -53,7 +55,8 @@ def kinds_of(*operations: Operation, atomic: bool = True) -> set[Kind]:
         ("key", models.CharField(max_length=9, unique=True)),
         ("text", models.TextField(null=True)),
     ]
-    options = {"constraints": [models.UniqueConstraint(fields=["number"], name="hooks_hook_one_number")]}
+    one_number = models.UniqueConstraint(fields=["number"], name="hooks_hook_one_number")
+    options = {"constraints": [one_number, KNOWN]}
     state.add_model(ModelState("hooks", "Hook", fields, options))
     sample = type("Migration", (migrations.Migration,), {"operations": list(operations), "atomic": atomic})
     migration = sample("9999_sample", "hooks")
@@ -102,6 +105,7 @@ REFUSED = {
     ),
     "index inside a transaction": (AddIndexAgain("hook", INDEX), Kind.TRANSACTION),
     "checked constraint": (migrations.AddConstraint("hook", CHECK), Kind.CONSTRAINT),
+    "constraint replaced inside a transaction": (ReplaceCheck("hook", KNOWN), Kind.TRANSACTION),
     "column with a check": (field(models.PositiveIntegerField(null=True)), Kind.CONSTRAINT),
     "Python code": (migrations.RunPython(migrations.RunPython.noop), Kind.ROWS),
     "other operation": (type("AddTrigger", (Operation,), {"state_forwards": print})(), Kind.UNKNOWN),
@@ -171,6 +175,7 @@ def test_work_outside_a_transaction_is_accepted() -> None:
     concurrently = sql("CREATE INDEX CONCURRENTLY a ON hooks_hook (url)")
 
     assert kinds_of(AddIndexAgain("hook", INDEX), python, concurrently, atomic=False) == set()
+    assert kinds_of(ReplaceCheck("hook", KNOWN), atomic=False) == set()
     assert kinds_of(migrations.RunPython(migrations.RunPython.noop, atomic=True), atomic=False) == {Kind.ROWS}
 
 
