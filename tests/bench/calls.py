@@ -2,12 +2,16 @@
 
     python -m tests.bench.calls [--rounds 20] [--calls 100] [--only sendMessage] [FOLDER …]
     python -m tests.bench.calls --web 2 [--seconds 0.5] …
+    python -m tests.bench.calls --web 2 --worker …
     python -m tests.bench.calls --profile contact
 
 Calls the WSGI application in one thread, or with `--web` that many web processes over 8 connections. FOLDERs have the
 files of other versions, such as `git worktree add` makes them. All use one database with this version's migrations.
 The machine's other load changes within seconds, so each round measures one version after the other, and the result is
 the median of the rounds' ratios to the first version. Commits do not wait for the disk.
+
+With `--worker`, this version's worker sends the messages and hooks meanwhile, and its CPU is that of a call that was
+accepted; calls that find a queue full are not counted.
 """
 
 from __future__ import annotations
@@ -42,11 +46,12 @@ Targets = dict[str, list[Call]]
 
 
 class Measured(NamedTuple):
-    """CPU per call in ms: of the site, and of PostgreSQL; and calls per second."""
+    """CPU per call in ms: of the site, of PostgreSQL, and of the worker; and calls per second."""
 
     site: float
     database: float
     rate: float
+    worker: float = 0.0
 
 
 Measure = Callable[[str], Measured]
@@ -148,7 +153,9 @@ def application_of(folder: Path, targets: Targets, count: int) -> Iterator[Measu
 
 
 @contextlib.contextmanager
-def web_server_of(folder: Path, targets: Targets, processes: int, seconds: float) -> Iterator[Measure]:
+def web_server_of(
+    folder: Path, targets: Targets, processes: int, seconds: float, worker: subprocess.Popen[bytes] | None
+) -> Iterator[Measure]:
     from tests.bench.contract import drive, is_ready
     from tests.bench.environment import postgres_pid, wait_for
     from tests.product import free_port
@@ -159,14 +166,18 @@ def web_server_of(folder: Path, targets: Targets, processes: int, seconds: float
 
     def measure(name: str) -> Measured:
         requests = [raw(*one) for one in targets[name]]
+        pids = [server.pid, postgres_pid(), *([worker.pid] if worker else [])]
         for duration in (seconds * WARM_UP, seconds):
-            empty_queues()
-            site, database = cpu_of_tree(server.pid), cpu_of_tree(postgres_pid())
+            if worker:
+                wait_for(is_all_sent, "all is sent", process=worker)
+            else:
+                empty_queues()
+            before = [cpu_of_tree(pid) for pid in pids]
             fine, failed, took = drive(port, requests, duration, GOOD[name])
-        if failed:
+        if failed and not worker:
             raise RuntimeError(f"{failed} calls of {name} failed")
-        site, database = cpu_of_tree(server.pid) - site, cpu_of_tree(postgres_pid()) - database
-        return Measured(site / fine * 1000, database / fine * 1000, fine / took)
+        used = [(cpu_of_tree(pid) - cpu) / fine * 1000 for pid, cpu in zip(pids, before, strict=True)]
+        return Measured(used[0], used[1], fine / took, sum(used[2:]))
 
     try:
         wait_for(lambda: is_ready(port), "the web server responds", process=server)
@@ -174,6 +185,30 @@ def web_server_of(folder: Path, targets: Targets, processes: int, seconds: float
     finally:
         server.terminate()
         server.wait()
+
+
+@contextlib.contextmanager
+def worker() -> Iterator[subprocess.Popen[bytes]]:
+    """Runs this version's worker, and a receiver of hooks, to which the endpoints lead."""
+    from hooks.models import Endpoint
+    from tests.bench.environment import Receiver
+
+    with Receiver() as receiver:
+        Endpoint.objects.update(url=receiver.url)
+        process = subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def is_all_sent() -> bool:
+    from hooks.models import Hook, State
+    from instances.models import OutgoingQueue
+
+    waiting = Hook.objects.filter(state__in=(State.QUEUED, State.SENDING))
+    return not (OutgoingQueue.objects.with_messages().exists() or waiting.exists())
 
 
 def raw(method: str, path: str, query: str, key: str, body: str) -> bytes:
@@ -232,15 +267,15 @@ def compare(measures: dict[str, Measure], names: Sequence[str], rounds: int) -> 
             order.append(order.pop(0))
         first = found[next(iter(measures))]
         for version, figures in found.items():
-            site, database, rate = (statistics.median(each) for each in zip(*figures, strict=True))
+            site, database, rate, sent = (statistics.median(each) for each in zip(*figures, strict=True))
             pairs = list(zip(figures, first, strict=True))
             ratio = statistics.median(
                 (own.site + own.database) / (of.site + of.database) for own, of in pairs
             )
             rates = statistics.median(own.rate / of.rate for own, of in pairs)
             print(
-                f"{name:12} site {site:.3f} ms, PostgreSQL {database:.3f} ms, ratio {ratio:.2f}; {rate:.0f}/s, "
-                f"ratio {rates:.2f}  {version}",
+                f"{name:12} site {site:.3f} ms, PostgreSQL {database:.3f} ms, worker {sent:.3f} ms, "
+                f"ratio {ratio:.2f}; {rate:.0f}/s, ratio {rates:.2f}  {version}",
                 flush=True,
             )
 
@@ -270,6 +305,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--calls", type=int, default=100, help="through the WSGI application, in each round")
     parser.add_argument("--web", type=int, default=0, help="web processes")
+    parser.add_argument("--worker", action="store_true", help="with --web, send messages and hooks meanwhile")
     parser.add_argument("--seconds", type=float, default=0.5, help="with --web, in each round")
     parser.add_argument("--only", action="append", default=[], choices=GOOD)
     parser.add_argument("--profile", default="", choices=GOOD)
@@ -285,9 +321,10 @@ def main() -> None:
         targets = make_targets()
         with contextlib.ExitStack() as stack:
             measures = {}
+            sender = stack.enter_context(worker()) if given.worker else None
             for folder in [*(folder.resolve() for folder in given.folders), ROOT]:
                 measured = (
-                    web_server_of(folder, targets, given.web, given.seconds)
+                    web_server_of(folder, targets, given.web, given.seconds, sender)
                     if given.web
                     else application_of(folder, targets, given.calls)
                 )
