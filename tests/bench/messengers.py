@@ -1,7 +1,7 @@
 """Measures the channels of real messengers over their doubles: sending, and one receiver for many instances.
 
-`python -m tests.bench.messengers` prints all of it, `… receiving telegram` one part. The doubles are threads of Python
-in a process of their own, on the same cores.
+`python -m tests.bench.messengers` prints all of it, `… receiving telegram` one part, and `… beside` how much one slow
+messenger delays others. The doubles are threads of Python in a process of their own, on the same cores.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tests.bench.report import Requirement
 INSTANCES = 10  # a messenger allows each of them a rate of its own
 LATENCY = 0.1  # s
 SLOW = 9.0  # s, just below the deadline
+ROUNDS = 3  # calm and beside a slow messenger, in turn: one round shows what else the machine does
 
 
 @dataclass(frozen=True)
@@ -214,22 +215,27 @@ def sending_figures(seconds: float) -> list[Requirement]:
                 one["rate"] >= 0.95 * limit,
             )
         )
-    for messenger in (TELEGRAM, WHATSAPP):
-        calm = request_times(messenger, slow=False, per_second=100, seconds=seconds)
-        beside = request_times(messenger, slow=True, per_second=100, seconds=seconds)
-        p99, p99_beside = percentile(calm, 0.99), percentile(beside, 0.99)
-        found.append(
-            Requirement(
-                f"100 messages/s of {INSTANCES} instances of {messenger.channel}, from commit to request; beside one "
-                f"that takes {SLOW:.0f} s",
-                f"p50 {percentile(calm, 0.5):.1f} ms, p99 {p99:.1f} ms; p50 {percentile(beside, 0.5):.1f} ms, "
-                f"p99 {p99_beside:.1f} ms, {p99_beside / p99:.2f} ×",
-                "p99 ≤ 1.2 ×",
-                p99_beside <= 1.2 * p99,
-            )
-        )
+    found += [beside_slow(messenger, seconds) for messenger in (TELEGRAM, WHATSAPP)]
     sending.forget()
     return found
+
+
+def beside_slow(messenger: Messenger, seconds: float) -> Requirement:
+    """Returns how much one slow messenger delays others: of ROUNDS rounds in turn, those with the least p99."""
+    calm, beside = [], []
+    for _ in range(ROUNDS):
+        calm.append(request_times(messenger, slow=False, per_second=100, seconds=seconds))
+        beside.append(request_times(messenger, slow=True, per_second=100, seconds=seconds))
+    least, least_beside = (min(rounds, key=lambda one: percentile(one, 0.99)) for rounds in (calm, beside))
+    p99, p99_beside = percentile(least, 0.99), percentile(least_beside, 0.99)
+    return Requirement(
+        f"100 messages/s of {INSTANCES} instances of {messenger.channel}, from commit to request; beside one that "
+        f"takes {SLOW:.0f} s",
+        f"p50 {percentile(least, 0.5):.1f} ms, p99 {p99:.1f} ms; p50 {percentile(least_beside, 0.5):.1f} ms, "
+        f"p99 {p99_beside:.1f} ms, {p99_beside / p99:.2f} ×",
+        "p99 ≤ 1.2 ×",
+        p99_beside <= 1.2 * p99,
+    )
 
 
 def print_receiving(names: Sequence[str], instances: int, each: int) -> None:
@@ -244,10 +250,13 @@ if __name__ == "__main__":
     words = sys.argv[1:]
     with bench_database():
         print(f"load {psutil.getloadavg()[0]:.1f}, memory of this process {memory([os.getpid()]):.0f} MB")
-        if "receiving" not in words:
+        if "beside" in words:
+            for row in (beside_slow(TELEGRAM, 5), beside_slow(WHATSAPP, 5)):
+                print(f"{row.what}: {row.measured} (required: {row.required})", flush=True)
+        elif "receiving" not in words:
             for row in sending_figures(5):
                 print(f"{row.what}: {row.measured} (required: {row.required})")
-        if "sending" not in words:
+        if not {"sending", "beside"} & set(words):
             sizes = [int(word) for word in words if word.isdigit()] or [500, 20]
             print_receiving([word for word in words if word in ("telegram", "matrix")], sizes[0], sizes[-1])
         print(f"load {psutil.getloadavg()[0]:.1f}")
