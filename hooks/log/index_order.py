@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from heapq import nlargest
 from typing import Any
 
@@ -23,6 +24,7 @@ from django.db.models.expressions import RawSQL
 
 from hooks.log.selection import RESPONSES, Filter, matching
 from hooks.models import Hook, HookQuerySet, Kind, Outcome, ResponseClass, State
+from hooks.sql.partitions import first_id, today
 
 # Found by an index that has another order: their few rows are sorted.
 SELECTIVE = {"message", "hooks", "chat"}
@@ -261,11 +263,20 @@ def newest_keys(
 ) -> list[int]:
     """Returns the keys of the newest matching hooks of all these endpoints together, in order.
 
-    One query; two for more endpoints than hooks: the newest 51 hooks are of the 51 endpoints whose newest hooks are the
-    newest. Without this, 51 hooks of each of 1 000 endpoints are read: 116 ms instead of 35 for a frequent kind.
+    One query; two to four for more endpoints than hooks: the newest 51 hooks are of the 51 endpoints whose newest
+    hooks are the newest. Without this, 51 hooks of each of 1 000 endpoints are read: 116 ms instead of 35 for a
+    frequent kind. They are looked for since yesterday first, in two partitions; if these have too few, in every one.
     """
     if newest_first and limit < len(endpoint_ids) and not wanted.keys() & SELECTIVE:
-        newest = newest_key_of_each(endpoint_ids, wanted, narrowed=narrowed)
+        recent = Q(pk__gte=first_id(today() - timedelta(days=1))) & (narrowed or Q())
+        newest = newest_key_of_each(endpoint_ids, wanted, narrowed=recent)
+        if len(newest) < limit:  # few endpoints, which may have enough hooks
+            keys = newest_keys(list(newest), wanted, limit=limit, narrowed=recent)
+            if len(keys) == limit:
+                return keys
+            newest = newest_key_of_each(endpoint_ids, wanted, narrowed=narrowed)
+        else:
+            narrowed = recent
         endpoint_ids = nlargest(limit, newest, key=lambda endpoint_id: newest[endpoint_id])
     sql, values = newest_sql(endpoint_ids, wanted, limit=limit, narrowed=narrowed, newest_first=newest_first)
     direction = "DESC" if newest_first else "ASC"

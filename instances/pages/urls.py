@@ -92,6 +92,7 @@ deliveries = [
     path("", list_views.log_list, name="list"),
     path("live/", list_views.log_live, name="live"),
     path("overview/", summary_views.overview, name="overview"),
+    path("counts/", list_views.log_counts, name="counts"),
     path("export/", export_views.export, name="export"),
     path("redeliver/", redelivery_views.new, name="redeliver"),
     path("redeliver/chosen/", redelivery_views.create_from_selected, name="redeliver-chosen"),

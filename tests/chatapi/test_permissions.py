@@ -128,6 +128,7 @@ testing:phone-group                          POST   302 404 403 302 302 404
 log:list                                     GET    302 404 200 200 200 404
 log:live                                     GET    302 404 200 200 200 404
 log:overview                                 GET    302 404 200 200 200 404
+log:counts                                   GET    302 404 200 200 200 404
 log:export                                   GET    302 404 200 200 200 404
 log:redeliver                                GET    302 404 403 200 200 404
 log:redeliver                                POST   302 404 403 302 302 404

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from instances.pages.log.drawer import Drawer
 from instances.pages.log.export import EXPORT_MAX
 from instances.pages.log.filters import CHOICES, STATES, TIMES, Filters, input_value
 from instances.pages.log.row_words import describe_rows, live_cursor, with_last_url
-from instances.pages.log.scope import scope_of
+from instances.pages.log.scope import require_scope, scope_of
 from instances.pages.log.text_search import SEARCHED_MAX
 from instances.pages.redelivery.views import open_jobs
 
@@ -38,12 +38,15 @@ WATCHED_MAX = PAGE_SIZE
 
 
 class Listed(NamedTuple):
-    """What a page of the log reads of the hooks; `newest` is the key of the newest hook."""
+    """What a page of the log reads of the hooks; `newest` is the key of the newest hook.
+
+    `counts` is None if they are loaded after the list: those of many endpoints take longer than the list.
+    """
 
     rows: list[Hook]
     has_older: bool
     newest: int
-    counts: dict[str, Count]
+    counts: dict[str, Count] | None
 
 
 @require_safe
@@ -59,14 +62,12 @@ def log_list(request: HttpRequest) -> HttpResponse:
     endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
     before = parse_digits(request.GET.get("before"))
     listed, as_of = replica.read(lambda: read_page(filters, endpoint_ids, before), scope.account_ids)
-    counts = listed.counts
     rows = scope.endpoints.name_rows(listed.rows)
     describe_rows(rows)
     chosen = scope.query
-    context = {
+    context = counts_context(filters, chosen, listed.counts) | {
         "scope": scope,
         "instance": scope.instance,
-        "filters": filters,
         "choices": {
             name: [(key, words[0]) for key, words in choices.items()] for name, choices in CHOICES.items()
         },
@@ -77,17 +78,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "newest": listed.newest,
         "before": before,
         "older": filters.query(**chosen, before=str(listed.rows[-1].pk)) if listed.has_older else "",
-        "first": filters.query(**chosen),
-        "suffix": f"?{urlencode(chosen)}" if chosen else "",
-        "total": total(counts),
-        "found": counts[filters.values["state"]] if "state" in filters.values else total(counts),
-        "counted": "All matching" if filters.is_beyond({"state", "endpoint"}) else "All stored",
-        "counts": [
-            (state, words[0], counts[state], filters.query(**chosen, state=state))
-            for state, words in STATES.items()
-            if counts[state] or filters.values.get("state") == state
-        ],
-        "all_states": filters.query(**chosen, state=None),
+        "found": found_words(filters, listed),
         "now": timezone.now(),
         "typed": {name: input_value(filters.values.get(name, "")) for name in TIMES},
         "searched_max": SEARCHED_MAX,
@@ -99,10 +90,56 @@ def log_list(request: HttpRequest) -> HttpResponse:
     return render(request, "instances/pages/log/list.html", context)
 
 
+@require_safe
+@login_required
+def log_counts(request: HttpRequest) -> HttpResponse:
+    """The number of hooks in each state, of a list that was shown without them."""
+    scope = require_scope(request)
+    filters = Filters.from_query(request.GET)
+    endpoint_ids = filters.endpoint_ids(scope.endpoint_ids)
+    counts, _ = replica.read(lambda: count_states(filters, endpoint_ids), scope.account_ids)
+    context = counts_context(filters, scope.query, counts)
+    return render(request, "instances/pages/log/list.html#states", context)
+
+
+def counts_context(
+    filters: Filters, chosen: dict[str, str], counts: dict[str, Count] | None
+) -> dict[str, Any]:
+    """The context of the states above the list; None: without their numbers. `chosen` are the scope's parameters."""
+    of_state: dict[str, Count] = counts or {}
+    return {
+        "filters": filters,
+        "first": filters.query(**chosen),
+        "suffix": f"?{urlencode(chosen)}" if chosen else "",
+        "is_counted": counts is not None,
+        "total": None if counts is None else total(counts),
+        "counted": "All matching" if filters.is_beyond({"state", "endpoint"}) else "All stored",
+        "counts": [
+            (state, words[0], of_state.get(state), filters.query(**chosen, state=state))
+            for state, words in STATES.items()
+            if of_state.get(state) or filters.values.get("state") == state
+        ],
+        "all_states": filters.query(**chosen, state=None),
+    }
+
+
+def hooks_words(count: Count) -> str:
+    return f"{count.words} hook{'' if count == 1 and not count.more else 's'}"
+
+
+def found_words(filters: Filters, listed: Listed) -> str:
+    """Says to screen readers how many hooks a search has found."""
+    if listed.counts is None:
+        shown = len(listed.rows)
+        return f"more than {shown} hooks" if listed.has_older else hooks_words(Count(shown))
+    state = filters.values.get("state")
+    return hooks_words(total(listed.counts) if state is None else listed.counts[state])
+
+
 def read_page(filters: Filters, endpoint_ids: list[int], before: int | None) -> Listed:
     """Reads the hooks with a key below `before` and the numbers above them."""
     rows, has_older = page_of(filters, endpoint_ids, before=before, size=PAGE_SIZE)
-    counts = count_states(filters, endpoint_ids)
+    counts = None if len(endpoint_ids) > MANY else count_states(filters, endpoint_ids)
     newest = newest_key(Hook.objects.all(), endpoint_ids) if before else rows[0].pk if rows else 0
     return Listed(rows, has_older, newest, counts)
 
