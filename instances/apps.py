@@ -15,6 +15,7 @@ class InstancesConfig(AppConfig):
         from instances.actions.lifecycle import INSTANCES
         from instances.actions.media import FILES
         from instances.pages.frame import is_read_only, menu_query
+        from instances.pages.issues.views import count_open
 
         quotas.register(INSTANCES)
         quotas.register(FILES)
@@ -22,6 +23,9 @@ class InstancesConfig(AppConfig):
         register(
             MenuEntry(100, "Instances", "instances:list", "device-mobile", views=("instances:",)),
             MenuEntry(300, "Delivery log", "log:list", "list-details", views=("log:",), keeps_instance=True),
+            MenuEntry(
+                310, "Issues", "issues:list", "alert-triangle", views=("issues:",), count=count_open, count_word="open"
+            ),
             MenuEntry(
                 400, "Wire contract", "docs:contract", "book", block="API", views=("docs:contract",),
                 audience=Audience.EVERYONE, keeps_instance=True,

@@ -16,7 +16,7 @@ from accounts.actions.users import sign_up
 from accounts.models import Account, User
 from hooks.actions.endpoints import configure
 from hooks.log import statistics
-from hooks.models import Hook, Outcome, State
+from hooks.models import Endpoint, Hook, Issue, Outcome, State
 from instances.actions.lifecycle import create_instance
 from instances.models import (
     AccountStatus,
@@ -108,6 +108,17 @@ def create_hook(**fields: Any) -> Hook:
         minute = statistics.minute_of(hook.public_id.hex)
         statistics.add(cursor, [(hook.endpoint_id, minute, State(hook.state), 1)])
     return hook
+
+
+def create_issue(endpoint: Endpoint, **fields: Any) -> Issue:
+    """Creates an open issue of an endpoint that has responded with 500 for five minutes, without hooks."""
+    now = timezone.now()
+    since = now - timedelta(minutes=5)
+    values: dict[str, Any] = {
+        "outcome": Outcome.NOT_200, "status": 500, "first_failed_at": since, "last_failed_at": now,
+        "events_since": since, "opened_at": since, "first_hook": 0, "last_attempt": 0, "hooks": 3,
+    }  # fmt: skip
+    return Issue.objects.create(endpoint=endpoint, **(values | fields))
 
 
 def start_sending(message: OutgoingMessage) -> None:

@@ -8,6 +8,8 @@ from itertools import groupby
 from django.http import HttpRequest
 from django.urls import ResolverMatch, reverse
 
+MAX_COUNT = 99  # a larger number of an entry is shown as `99+`
+
 
 class Audience(Enum):
     EVERYONE = "everyone"
@@ -23,6 +25,7 @@ class MenuEntry:
     `order` sorts the entries; those with the same hundreds form a block, under the heading `block` if it is set.
     `views` are prefixes of the view names ("log:") on whose pages the entry is marked as current. `matches`, if set,
     must also hold; entries that have it are tried first. `keeps_instance` adds the query of the chosen instance.
+    `count` returns a number that is shown beside the title unless it is 0, with `count_word` for screen readers.
     """
 
     order: int
@@ -34,6 +37,8 @@ class MenuEntry:
     audience: Audience = Audience.SIGNED_IN
     keeps_instance: bool = False
     matches: Callable[[HttpRequest, ResolverMatch], bool] | None = None
+    count: Callable[[HttpRequest], int] | None = None
+    count_word: str = ""
 
     def is_shown(self, *, is_signed_in: bool, is_staff: bool) -> bool:
         return {
@@ -52,6 +57,8 @@ class MenuLink:
     url: str
     icon: str
     is_current: bool
+    count: str = ""
+    count_word: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,11 @@ def register(*entries: MenuEntry) -> None:
 
 def entries() -> list[MenuEntry]:
     return sorted(_entries.values(), key=lambda entry: entry.order)
+
+
+def shown_count(number: int) -> str:
+    """Returns the number as the menu shows it: empty for 0, `99+` for more than 99."""
+    return "" if not number else str(number) if number <= MAX_COUNT else f"{MAX_COUNT}+"
 
 
 def current_entry(request: HttpRequest) -> MenuEntry | None:
@@ -98,6 +110,8 @@ def blocks(
                 reverse(entry.url_name) + (query(entry.url_name) if query and entry.keeps_instance else ""),
                 entry.icon,
                 entry == current,
+                shown_count(entry.count(request) if entry.count else 0),
+                entry.count_word,
             )
             for entry in members
         ]

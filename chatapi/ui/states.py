@@ -85,6 +85,12 @@ DELIVERY_STATES = {
     "last_failed": Look("Last hook failed", "orange", "alert-triangle"),
     "paused": Look("Delivery paused", "orange", "player-pause"),
 }
+# hooks.models.IssueState
+ISSUE_STATES = {
+    "open": Look("Open", "red", "alert-triangle"),
+    "acknowledged": Look("Acknowledged", "orange", "eye"),
+    "resolved": Look("Resolved", "green", "circle-check"),
+}
 # States of a capture's signature (testing_tools/verification/reading)
 SIGNATURE_STATES = {
     "valid": Look("Valid", "green", "shield-lock"),

@@ -123,6 +123,7 @@ ENDPOINT_ID = OpenApiParameter(
 MESSAGE_ID = OpenApiParameter("messageId", str, OpenApiParameter.PATH, description="The message's id.")
 HOOK_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The `webhook-id` of its requests.")
 REDELIVERY_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The job's `id`.")
+ISSUE_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The issue's `id`.")
 
 INSTANCE = {
     "id": "1203344556",
@@ -260,6 +261,22 @@ REDELIVERY = {
     "createdAt": "2030-01-01T12:00:00Z",
     "startedAt": "2030-01-01T12:00:01Z",
     "finishedAt": None,
+}
+ISSUE = {
+    "id": "issue_0192f4c65d7b7c33a1e04be1f1d6e1aa",
+    "state": "open",
+    "instanceId": "1203344556",
+    "endpointId": "1000",
+    "outcome": "not_200",
+    "status": 500,
+    "explanation": "example.com responded with 500: your server failed while handling it.",
+    "nextStep": "Check your server's error log for this time. Respond with 200 to acks and unknown families too.",
+    "hooks": 41,
+    "missed": 41,
+    "firstFailedAt": "2030-01-01T14:02:11Z",
+    "lastFailedAt": "2030-01-01T14:09:40Z",
+    "acknowledgedAt": None,
+    "resolvedAt": None,
 }
 WAITING_MESSAGE = {
     "id": "true_17680561234@c.us_3EB0957AD66BAFF57D1D",

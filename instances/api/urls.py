@@ -13,6 +13,7 @@ from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, Ro
 from instances.api.views.endpoints import EndpointViewSet
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
+from instances.api.views.issues import IssueViewSet
 from instances.api.views.links import ChannelsView, LinkView, PairingCodeView
 from instances.api.views.listening import ListenersView, ListenerView, ReportView, TakeView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
@@ -106,6 +107,10 @@ ROUTES = (
     ("hooks/<str:id>/try-now", HookViewSet.as_view({"post": "try_now"}), "hook-try-now"),
     ("hooks/<str:id>/skip", HookViewSet.as_view({"post": "skip"}), "hook-skip"),
     ("hooks/<str:id>/cancel", HookViewSet.as_view({"post": "cancel"}), "hook-cancel"),
+    ("issues", IssueViewSet.as_view({"get": "list"}), "issues"),
+    ("issues/<str:id>", IssueViewSet.as_view({"get": "retrieve"}), "issue"),
+    ("issues/<str:id>/acknowledge", IssueViewSet.as_view({"post": "acknowledge"}), "issue-acknowledge"),
+    ("issues/<str:id>/resend", IssueViewSet.as_view({"post": "resend"}), "issue-resend"),
     ("redeliveries", RedeliveryViewSet.as_view({"get": "list", "post": "create"}), "redeliveries"),
     ("redeliveries/<str:id>", RedeliveryViewSet.as_view({"get": "retrieve"}), "redelivery"),
     ("redeliveries/<str:id>/pause", RedeliveryViewSet.as_view({"post": "pause"}), "redelivery-pause"),

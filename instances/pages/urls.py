@@ -8,6 +8,7 @@ from instances.pages.endpoints import list_views as endpoint_list_views
 from instances.pages.endpoints import views as endpoints_views
 from instances.pages.history import views as history_views
 from instances.pages.instance_list import views as instance_list_views
+from instances.pages.issues import views as issue_views
 from instances.pages.log import export_views, hook_views, list_views, summary_views
 from instances.pages.messages import views as messages_views
 from instances.pages.overview import button_views
@@ -122,6 +123,12 @@ deliveries = [
     path("<uuid:public_id>/skip/", hook_views.act, {"action": "skip"}, name="skip"),
     path("<uuid:public_id>/cancel/", hook_views.act, {"action": "cancel"}, name="cancel"),
 ]
+issues = [
+    path("", issue_views.issue_list, name="list"),
+    path("<uuid:public_id>/", issue_views.issue, name="issue"),
+    path("<uuid:public_id>/acknowledge/", issue_views.acknowledge, name="acknowledge"),
+    path("<uuid:public_id>/resend/", issue_views.resend, name="resend"),
+]
 # Two path segments each, so no URL is that of a method of the wire contract.
 handbook = [
     path("contract/", docs_views.contract, name="contract"),
@@ -133,6 +140,7 @@ urlpatterns = [
     path("", setup_views.home, name="home"),
     path("instances/", include((instances, "instances"))),
     path("log/", include((deliveries, "log"))),
+    path("issues/", include((issues, "issues"))),
     path("api/", include((handbook, "docs"))),
     path("invite/<slug:code>", invitation, name="invitation"),
     path("media/<str:key>/<str:name>", media, name="media"),

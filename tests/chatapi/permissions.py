@@ -30,11 +30,11 @@ from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from tests import session_client  # noqa: F401 - changes the test client, in processes without pytest too
-from tests.factories import InstanceFactory, UserFactory, fail_message, member_of
+from tests.factories import InstanceFactory, UserFactory, create_issue, fail_message, member_of
 
 VISITORS = ("anonymous", "stranger", "viewer", "manager", "owner", "staff")
 # Pages that are about the chosen instance, which the address names.
-CHOSEN = ("testing:", "log:")
+CHOSEN = ("testing:", "log:", "issues:")
 
 
 def addresses(
@@ -90,6 +90,7 @@ class World:
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
         cancel(self.hook, acting_user=None)
         self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), wanted={}, acting_user=None)
+        self.issue = create_issue(self.instance.endpoint)
         with transaction.atomic():
             outbox.count_emitted(self.instance.pk)  # or the sum of `hooks check` would be wrong
         self.simulated = Hook.objects.create(
@@ -120,6 +121,8 @@ class World:
         public_id: Any = self.hook.public_id
         if "redelivery" in name:
             public_id = self.job.public_id
+        elif name.startswith("issues:"):
+            public_id = self.issue.public_id
         elif name == "testing:simulation-again":
             public_id = self.simulated.public_id
         elif name.startswith("testing:simulation-run"):
@@ -129,6 +132,8 @@ class World:
         rest_id: Any = self.instance.number
         if name.startswith("instances-api:hook"):
             rest_id = f"hook_{self.hook.public_id.hex}"
+        elif name.startswith("instances-api:issue"):
+            rest_id = f"issue_{self.issue.public_id.hex}"
         elif name.startswith("instances-api:redelivery"):
             rest_id = f"redelivery_{self.job.public_id.hex}"
         known = {

@@ -143,6 +143,10 @@ log:try-now                                  POST   302 404 403 302 302 404
 log:resend                                   POST   302 404 403 302 302 404
 log:skip                                     POST   302 404 403 302 302 404
 log:cancel                                   POST   302 404 403 302 302 404
+issues:list                                  GET    302 404 200 200 200 404
+issues:issue                                 GET    302 404 200 200 200 404
+issues:acknowledge                           POST   302 404 403 302 302 404
+issues:resend                                POST   302 404 403 302 302 404
 accounts:account                             GET    302 200 200 200 200 200
 accounts:rename                              POST   302 302 302 302 302 302
 accounts:first-steps                         POST   302 302 302 302 302 302
@@ -261,6 +265,10 @@ instances-api:hook-resend                    POST   401 404 404 404 200 404
 instances-api:hook-try-now                   POST   401 404 404 404 409 404
 instances-api:hook-skip                      POST   401 404 404 404 409 404
 instances-api:hook-cancel                    POST   401 404 404 404 409 404
+instances-api:issues                         GET    401 200 200 200 200 200
+instances-api:issue                          GET    401 404 404 404 200 404
+instances-api:issue-acknowledge              POST   401 404 404 404 200 404
+instances-api:issue-resend                   POST   401 404 404 404 409 404
 instances-api:redeliveries                   GET    401 200 200 200 200 200
 instances-api:redeliveries                   POST   401 400 400 400 400 400
 instances-api:redelivery                     GET    401 404 404 404 200 404

@@ -22,6 +22,7 @@ from chatapi.ui.states import (
     ENDPOINT_STATES,
     HOOK_STATES,
     INSTANCE_STATES,
+    ISSUE_STATES,
     JOB_RESULTS,
     JOB_STATES,
     LIVE_STATES,
@@ -193,6 +194,12 @@ def endpoint_look(state: str) -> Look:
 def job_look(result: str) -> Look:
     """Word, colour and icon of a redelivery's state, or of its result."""
     return look(JOB_STATES | JOB_RESULTS, result)
+
+
+@register.filter
+def issue_look(state: str) -> Look:
+    """Word, colour and icon of an issue's state."""
+    return look(ISSUE_STATES, state)
 
 
 @register.filter

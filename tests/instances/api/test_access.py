@@ -30,7 +30,8 @@ from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.bins import open_bin
 from testing_tools.verification.models import Bin, Capture, Share
-from tests.factories import fail_message
+from tests.factories import create_issue, fail_message
+from tests.hooks.attempted import attempt_hook
 from tests.instances.api.conftest import ApiClient, create_account
 
 HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
@@ -100,6 +101,10 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("instances/{instance}/listeners/{listener}/", "DELETE", None, 204),
     ("instances/{instance}/listeners/{listener}/take/", "POST", None, 200),
     ("instances/{instance}/listeners/{listener}/results/", "POST", {"results": []}, 200),
+    ("issues/", "GET", None, 200),
+    ("issues/{issue}/", "GET", None, 200),
+    ("issues/{issue}/acknowledge/", "POST", None, 200),
+    ("issues/{issue}/resend/", "POST", None, 201),
     ("redeliveries/", "GET", None, 200),
     ("redeliveries/", "POST", {"state": ["skipped"]}, 201),
     ("redeliveries/{job}/", "GET", None, 200),
@@ -196,7 +201,10 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
         pause=0,
         acting_user=None,
     )
+    failed = attempt_hook(alice.instance.endpoint)
+    issue = create_issue(alice.instance.endpoint, first_hook=failed.pk, events_since=failed.created_at)
     return {
+        "issue": f"issue_{issue.public_id.hex}",
         "run": f"run_{run.public_id.hex}",
         "bin": bin.key,
         "capture": first.public_id,
@@ -260,7 +268,13 @@ def test_a_stranger_learns_nothing_and_changes_nothing(
     before = rows()
     status, answer = bob.call(*fill(row, filled))
     name = re.findall(r"{(\w+)}", row[0])[0]
-    things = {"bins": "bin", "hooks": "hook", "instances": "instance", "redeliveries": "redelivery"}
+    things = {
+        "bins": "bin",
+        "hooks": "hook",
+        "instances": "instance",
+        "issues": "issue",
+        "redeliveries": "redelivery",
+    }
     thing = things[row[0].split("/")[0]]
     assert (status, answer) == (404, {"error": f"Your account has no {thing} {filled[name]}."})
     assert rows() == before
@@ -274,6 +288,7 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
     names = {name: f"hook_{uuid.uuid4().hex}" for name in ("hook", "waiting")}
     names |= {name: f"redelivery_{uuid.uuid4().hex}" for name in ("job", "paused")}
     names |= {
+        "issue": f"issue_{uuid.uuid4().hex}",
         "run": f"run_{uuid.uuid4().hex}",
         "bin": instance,
         "capture": "x",
