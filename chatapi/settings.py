@@ -405,6 +405,7 @@ SCHEDULES = {
     "receivers": ("instances.receiving.tasks.ensure_receivers", 1),
     "endpoints that fail": ("instances.tasks.pause_failing", 1),
     "issues": ("hooks.maintenance.issues.update", 1),
+    "mails about issues": ("instances.maintenance.issue_mails.send", 1),
     "lost links": ("instances.tasks.mail_lost_links", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
     "tallies": ("hooks.tallies.add_up", 5),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from hooks.models.choices import Outcome
@@ -66,6 +67,9 @@ class Issue(models.Model):
         db_constraint=False,
     )
     resolved_at = models.DateTimeField(null=True, blank=True)
+    # the last state that the account's owner was mailed, and the mails of an hour; instances/maintenance/issue_mails.py
+    mailed_state = models.CharField(max_length=12, blank=True, default="", db_default="")
+    mails_at = ArrayField(models.DateTimeField(), default=list, db_default=[], blank=True)
 
     objects = IssueQuerySet.as_manager()
 

@@ -1,0 +1,108 @@
+"""Mails about issues: when, in which words, and how many."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from hooks.actions.issues import acknowledge
+from hooks.maintenance import issues
+from hooks.models import Issue
+from instances.maintenance import issue_mails
+from instances.models import Instance
+from tests.factories import AccountFactory, InstanceFactory, create_issue
+from tests.hooks.attempted import attempt_hook
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop() -> Instance:
+    owner = AccountFactory(email="alice@example.org")
+    found = InstanceFactory(owner=owner, name="Shop", url="https://shop.example.com/hook")
+    issues.update()
+    return found
+
+
+def let_time_pass() -> None:
+    for issue in Issue.objects.all():
+        earlier = issue.opened_at - issue_mails.MAIL_AFTER
+        Issue.objects.filter(pk=issue.pk).update(opened_at=earlier)
+
+
+def test_an_issue_is_mailed_once_after_a_while_and_its_recovery_once(shop: Instance) -> None:
+    for age in (5, 4):
+        attempt_hook(shop.endpoint, 500, at=timezone.now() - timedelta(minutes=age))
+    issues.update()
+    issue_mails.send()
+    assert mail.outbox == []
+    let_time_pass()
+    assert issue_mails.send() == "1 mails sent"
+    issue_mails.send()
+    [sent] = mail.outbox
+    assert (sent.subject, sent.to) == ("Hooks of Shop fail", ["alice@example.org"])
+    issue = Issue.objects.get()
+    for words in (
+        "shop.example.com responded with 500: your server failed while handling it.",
+        "Check your server's error log for this time.", "2 hooks since", f"/issues/{issue.public_id}/",
+    ):  # fmt: skip
+        assert words in sent.body
+
+    attempt_hook(shop.endpoint, 200)
+    issues.update()
+    issue_mails.send()
+    issue_mails.send()
+    [_, resolved] = mail.outbox
+    assert resolved.subject == "Hooks of Shop are delivered again"
+    assert "2: resend them on the issue's page" in resolved.body
+
+
+def test_an_acknowledged_issue_and_a_short_outage_are_not_mailed(shop: Instance) -> None:
+    attempt_hook(shop.endpoint, 404)
+    attempt_hook(shop.endpoint, 200)
+    attempt_hook(shop.endpoint, 500)
+    issues.update()
+    for issue in Issue.objects.unresolved():
+        acknowledge(issue, acting_user=None)
+    let_time_pass()
+    issue_mails.send()
+    assert mail.outbox == []
+
+
+def test_many_issues_are_few_mails(shop: Instance) -> None:
+    for number in range(issue_mails.MAX_PER_HOUR + 3):
+        create_issue(shop.endpoint, status=500 + number, opened_at=timezone.now() - timedelta(hours=1))
+        issue_mails.send()
+    assert len(mail.outbox) == issue_mails.MAX_PER_HOUR
+    Issue.objects.exclude(mails_at=[]).update(mails_at=[timezone.now() - timedelta(hours=2)])
+    issue_mails.send()
+    last = mail.outbox[-1]
+    assert len(mail.outbox) == issue_mails.MAX_PER_HOUR + 1
+    assert last.body.count("What to do") == 3
+
+
+def test_an_issue_that_comes_back_and_back_is_few_mails(shop: Instance) -> None:
+    issue = create_issue(shop.endpoint, opened_at=timezone.now() - timedelta(hours=1))
+    for _ in range(issue_mails.MAX_PER_HOUR):
+        Issue.objects.filter(pk=issue.pk).update(state="open", resolved_at=None)
+        issue_mails.send()
+        Issue.objects.filter(pk=issue.pk).update(state="resolved", resolved_at=timezone.now())
+        issue_mails.send()
+    assert len(mail.outbox) == issue_mails.MAX_PER_HOUR
+
+
+def test_a_mail_that_was_not_sent_is_sent_by_the_next_run(
+    shop: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_issue(shop.endpoint, opened_at=timezone.now() - timedelta(hours=1))
+
+    def refuse(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(issue_mails, "send_mail", refuse)
+        issue_mails.send()
+    assert issue_mails.send() == "1 mails sent"
