@@ -13,6 +13,12 @@ READ, SEND, MANAGE = Scope.READ, Scope.SEND, Scope.MANAGE
 
 SCOPES: dict[str, dict[str, Scope]] = {
     "account": {"GET": READ},
+    "keys": {"GET": MANAGE, "POST": MANAGE},
+    "key": {"GET": MANAGE},
+    "key-rotate": {"POST": MANAGE},
+    "key-revoke": {"POST": MANAGE},
+    "members": {"GET": MANAGE},
+    "member": {"PATCH": MANAGE, "DELETE": MANAGE},
     "channels": {"GET": READ},
     "instances": {"GET": READ, "POST": MANAGE},
     "instance": {"GET": READ, "PATCH": MANAGE, "DELETE": MANAGE},

@@ -620,6 +620,9 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "HookState": "hooks.models.State",
+        "KeyScope": "accounts.models.Scope",
+        "KeyState": "accounts.models.KeyState",
+        "MemberRole": "accounts.models.Role",
         "JobState": "hooks.models.JobState",
         "KindEnum": "hooks.models.Kind",
         "SimulatedKind": "testing_tools.simulation.kinds.SimulationKind",

@@ -14,8 +14,10 @@ from instances.api.views.endpoints import EndpointViewSet
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
 from instances.api.views.issues import IssueViewSet
+from instances.api.views.keys import KeyViewSet
 from instances.api.views.links import ChannelsView, LinkView, PairingCodeView
 from instances.api.views.listening import ListenersView, ListenerView, ReportView, TakeView
+from instances.api.views.members import MembersView, MemberView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
 from instances.api.views.statistics import EndpointHealthView, EndpointStatisticsView, StatisticsView
@@ -26,6 +28,12 @@ endpoint: Any = EndpointViewSet.as_view({"get": "retrieve", "patch": "partial_up
 
 ROUTES = (
     ("account", AccountView.as_view(), "account"),
+    ("keys", KeyViewSet.as_view({"get": "list", "post": "create"}), "keys"),
+    ("keys/<str:id>", KeyViewSet.as_view({"get": "retrieve"}), "key"),
+    ("keys/<str:id>/rotate", KeyViewSet.as_view({"post": "rotate"}), "key-rotate"),
+    ("keys/<str:id>/revoke", KeyViewSet.as_view({"post": "revoke"}), "key-revoke"),
+    ("members", MembersView.as_view(), "members"),
+    ("members/<str:id>", MemberView.as_view(), "member"),
     ("channels", ChannelsView.as_view(), "channels"),
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),

@@ -136,6 +136,10 @@ class World:
             rest_id = f"issue_{self.issue.public_id.hex}"
         elif name.startswith("instances-api:redelivery"):
             rest_id = f"redelivery_{self.job.public_id.hex}"
+        elif name.startswith("instances-api:key"):
+            rest_id = self.keys["owner"][:KEY_PREFIX_LENGTH]
+        elif name == "instances-api:member":
+            rest_id = self.member.pk
         known = {
             "number": self.instance.number,
             "endpoint_id": self.instance.pk,

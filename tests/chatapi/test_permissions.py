@@ -225,6 +225,14 @@ instances-api:instance                       GET    401 404 404 404 200 404
 instances-api:instance                       PATCH  401 404 404 404 200 404
 instances-api:instance                       DELETE 401 404 404 404 204 404
 instances-api:channels                       GET    401 200 200 200 200 200
+instances-api:keys                           GET    401 200 200 200 200 200
+instances-api:keys                           POST   401 400 400 400 400 400
+instances-api:key                            GET    401 404 404 404 200 404
+instances-api:key-rotate                     POST   401 404 404 404 201 404
+instances-api:key-revoke                     POST   401 404 404 404 200 404
+instances-api:members                        GET    401 200 200 200 200 200
+instances-api:member                         PATCH  401 404 404 404 400 404
+instances-api:member                         DELETE 401 404 404 404 204 404
 instances-api:link                           GET    401 404 404 404 200 404
 instances-api:link                           PUT    401 404 404 404 409 404
 instances-api:link                           DELETE 401 404 404 404 409 404

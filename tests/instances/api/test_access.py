@@ -13,7 +13,8 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import DjangoDbBlocker
 
-from accounts.actions.keys import rotate_key
+from accounts.actions.keys import issue_key, rotate_key
+from accounts.models import Member
 from chatapi.rest_urls import urlpatterns
 from hooks.actions import listening, redelivery
 from hooks.actions.endpoint_list import add_endpoint
@@ -30,7 +31,7 @@ from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.bins import open_bin
 from testing_tools.verification.models import Bin, Capture, Share
-from tests.factories import create_issue, fail_message
+from tests.factories import create_issue, fail_message, member_of
 from tests.hooks.attempted import attempt_hook
 from tests.instances.api.conftest import ApiClient, create_account
 
@@ -39,6 +40,14 @@ HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
 # address, method, body, what its owner gets
 TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("account/", "GET", None, 200),
+    ("keys/", "GET", None, 200),
+    ("keys/", "POST", {"name": "CI", "scopes": ["manage"]}, 201),
+    ("keys/{spare}/", "GET", None, 200),
+    ("keys/{spare}/rotate/", "POST", {"overlapHours": 1}, 201),
+    ("keys/{spare}/revoke/", "POST", None, 200),
+    ("members/", "GET", None, 200),
+    ("members/{member}/", "PATCH", {"role": "viewer"}, 200),
+    ("members/{member}/", "DELETE", None, 204),
     ("channels/", "GET", None, 200),
     ("instances/", "GET", None, 200),
     ("instances/", "POST", {"name": "Shop"}, 201),
@@ -203,8 +212,11 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
     )
     failed = attempt_hook(alice.instance.endpoint)
     issue = create_issue(alice.instance.endpoint, first_hook=failed.pk, events_since=failed.created_at)
+    dora = member_of(alice.account, "viewer", "dora@example.org")
     return {
         "issue": f"issue_{issue.public_id.hex}",
+        "spare": issue_key(alice.account, acting_user=None)[0].prefix,
+        "member": str(Member.objects.get(user=dora).pk),
         "run": f"run_{run.public_id.hex}",
         "bin": bin.key,
         "capture": first.public_id,
@@ -273,6 +285,8 @@ def test_a_stranger_learns_nothing_and_changes_nothing(
         "hooks": "hook",
         "instances": "instance",
         "issues": "issue",
+        "keys": "key",
+        "members": "member",
         "redeliveries": "redelivery",
     }
     thing = things[row[0].split("/")[0]]
@@ -291,6 +305,8 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
         "issue": f"issue_{uuid.uuid4().hex}",
         "run": f"run_{uuid.uuid4().hex}",
         "bin": instance,
+        "spare": instance,
+        "member": instance,
         "capture": "x",
         "deleted": "2030-01-01T09:00:00Z",
         "share": "1",
@@ -354,7 +370,7 @@ def test_the_scheme_is_read_in_any_case(alice: ApiClient) -> None:
 
 def test_a_revoked_key_opens_nothing_and_the_new_one_does(alice: ApiClient) -> None:
     old = alice.key
-    key = alice.account.keys.get()
+    key = alice.account.keys.earliest("pk")
     alice.key = rotate_key(key, overlap=timedelta(0), acting_user=alice.account.owner)[1]
     assert alice.get("instances/")[0] == 200
     alice.key = old

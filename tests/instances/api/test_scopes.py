@@ -21,7 +21,9 @@ from tests.instances.api.test_access import TABLE, methods
 VALUES = dict.fromkeys(
     ("endpoint", "share", "phone", "chat", "group", "bin", "capture", "message", "deleted"), "1"
 )
-VALUES |= dict.fromkeys(("listener", "hook", "waiting", "job", "paused", "queued", "failed", "run"), "x")
+VALUES |= dict.fromkeys(
+    ("spare", "member", "listener", "hook", "waiting", "job", "paused", "queued", "failed", "run"), "x"
+)
 
 
 def with_key(client: ApiClient, *scopes: Scope) -> ApiClient:
