@@ -247,6 +247,9 @@ instances-api:endpoint-pause                 POST   401 404 404 404 200 404
 instances-api:endpoint-resume                POST   401 404 404 404 200 404
 instances-api:endpoint-rotate-secret         POST   401 404 404 404 200 404
 instances-api:endpoint-test                  POST   401 404 404 404 200 404
+instances-api:endpoint-health                GET    401 404 404 404 200 404
+instances-api:endpoint-statistics            GET    401 404 404 404 200 404
+instances-api:statistics                     GET    401 404 404 404 200 404
 instances-api:listeners                      POST   401 404 404 404 400 404
 instances-api:listener                       DELETE 401 404 404 404 404 404
 instances-api:listener-take                  POST   401 404 404 404 404 404
@@ -300,10 +303,12 @@ instances-api:bins                           GET    401 200 200 200 200 200
 instances-api:bins                           POST   401 201 201 201 201 201
 instances-api:bin                            GET    401 404 404 404 200 404
 instances-api:bin                            PATCH  401 404 404 404 200 404
+instances-api:bin                            DELETE 401 404 404 404 204 404
 instances-api:bin-captures                   GET    401 404 404 404 200 404
 instances-api:bin-captures-next              GET    401 404 404 404 200 404
 instances-api:bin-captures-clear             POST   401 404 404 404 200 404
 instances-api:bin-captures-restore           POST   401 404 404 404 400 404
+instances-api:bin-captures-forward           POST   401 404 404 404 400 404
 instances-api:bin-capture                    GET    401 404 404 404 200 404
 instances-api:bin-capture                    PATCH  401 404 404 404 400 404
 instances-api:bin-capture                    DELETE 401 404 404 404 200 404

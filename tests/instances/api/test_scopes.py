@@ -22,7 +22,8 @@ VALUES = dict.fromkeys(
     ("endpoint", "share", "phone", "chat", "group", "bin", "capture", "message", "deleted"), "1"
 )
 VALUES |= dict.fromkeys(
-    ("spare", "member", "listener", "hook", "waiting", "job", "paused", "queued", "failed", "run"), "x"
+    ("spare", "member", "listener", "hook", "waiting", "job", "paused", "queued", "failed", "issue", "run"),
+    "x",
 )
 
 
