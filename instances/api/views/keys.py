@@ -127,7 +127,9 @@ class KeyViewSet(viewsets.GenericViewSet[AccountKey]):
     filter_backends = ()
 
     def get_own_key(self, prefix: str) -> AccountKey:
-        found = AccountKey.objects.filter(account=self.request.auth, prefix=prefix[:100]).first()
+        found = AccountKey.objects.filter(
+            account=key_of(self.request).account_id, prefix=prefix[:100]
+        ).first()
         if found is None:
             raise exceptions.NotFound(f"Your account has no key {prefix[:100]}.")
         return found
@@ -142,7 +144,7 @@ class KeyViewSet(viewsets.GenericViewSet[AccountKey]):
     def list(self, request: Request) -> Response:
         account = key_of(request).account
         rows = AccountKey.objects.of_page(account, ended_after=timezone.now() - ENDED_LISTED_FOR)
-        return Response({"results": KeySerializer(rows, many=True).data})
+        return Response({"results": [KeySerializer(key).data for key in rows]})
 
     @extend_schema(
         operation_id="createKey",

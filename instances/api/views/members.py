@@ -71,7 +71,9 @@ class MembersView(APIView):
     )
     def get(self, request: Request) -> Response:
         found = Member.objects.select_related("user").filter(account=key_of(request).account_id)
-        return Response({"results": MemberSerializer(found.order_by("user__email"), many=True).data})
+        return Response(
+            {"results": [MemberSerializer(member).data for member in found.order_by("user__email")]}
+        )
 
 
 class MemberView(APIView):
