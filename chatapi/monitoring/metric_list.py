@@ -155,7 +155,7 @@ METRICS = (
     Metric(
         Group.DELIVERY, Kind.GAUGE, "chatapi_endpoints_failing",
         "Endpoints all of whose attempts have failed for more than ten minutes and less than a day, without paused "
-        "ones and those of `chatapi listen`; counted up to 10 000.",
+        "ones and those of `chatapi.listen`; counted up to 10 000.",
         lambda n: n.failing_endpoints,
     ),
     Metric(
