@@ -352,7 +352,7 @@ def test_number_of_queries_of_the_page_and_its_poll(alice, instance, django_asse
         act(alice, "contact/write", text=f"text {number}")
     act(alice, "contact/write", kind="photo")
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(17):
         alice.get(f"{PAGE}{QUERY}")
     with django_assert_num_queries(8):
         assert poll(alice, page).status_code == 204

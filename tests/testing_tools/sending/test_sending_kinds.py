@@ -150,7 +150,7 @@ def test_the_number_of_queries_of_the_page_and_its_poll(alice, instance, django_
         send(alice, "text", text=f"number {number}")
     send_due()
     page = alice.get(PAGE)
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         alice.get(PAGE)
     with django_assert_num_queries(9):
         assert (
