@@ -63,7 +63,8 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
         account = found.account
         login_throttle.record_success(key)
         recent_keys.remember(key, account.owner_id)
-        request.account_key = found  # type: ignore[attr-defined]
+        # at Django's request: a copy of REST framework's, which OPTIONS checks, would not have it
+        request._request.account_key = found  # type: ignore[attr-defined]
         return account.owner, account
 
     def find_key(self, request: Request, key: str, address: str) -> AccountKey | None:

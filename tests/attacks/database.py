@@ -10,9 +10,10 @@ from django.db.models import Model
 
 from accounts.models import Account
 
-# Any request may write these, also one that is refused: when a session and a key were used last, counts of calls.
+# Any request may write these, also one that is refused: when and from where a session and a key were used last, counts
+# of calls.
 VOLATILE_TABLES = {"django_session", "usersessions_usersession", "accounts_sharedvalue"}
-VOLATILE_COLUMNS = ["last_used_at"]
+VOLATILE_COLUMNS = ["last_used_at", "last_used_from"]
 
 
 def digests() -> dict[str, str]:

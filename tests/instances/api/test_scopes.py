@@ -78,6 +78,12 @@ def test_other_verbs_respond_as_before(alice: ApiClient) -> None:
     assert with_key(alice, Scope.SEND).call("HEAD", "account/")[0] == 403
 
 
+def test_each_route_describes_its_calls(alice: ApiClient) -> None:
+    paths = {path.format(instance=alice.instance.number, **VALUES) for path, *_ in TABLE}
+    found = {alice.call("OPTIONS", path)[0] for path in paths}
+    assert found == {200}
+
+
 def test_secrets_are_null_without_their_scopes(alice: ApiClient) -> None:
     whole = alice.get(alice.home)[1]
     assert (whole["token"], whole["webhookSecret"]) == (alice.instance.token, alice.instance.endpoint.secret)
