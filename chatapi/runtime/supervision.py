@@ -2,7 +2,8 @@
 
 It runs without Django and without a database driver, so that this process takes 14 instead of 64 MB: `up` replaces
 itself by it once everything is prepared (`continue_as_supervisor`). The pid and the command line stay the same,
-PostgreSQL remains its child, and the locks on DATA_DIR stay held. Nothing here may import a package.
+PostgreSQL remains its child, and the locks on DATA_DIR stay held. Nothing here may import a package,
+except psutil when a part has died.
 """
 
 import json
