@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.sessions import key_of_cookie
 from chatapi.encryption.columns import encrypted_columns
+from hooks.maintenance import old_indexes
 from hooks.models import Endpoint
 from instances.models import Chat, Instance
 
@@ -52,9 +53,10 @@ def migrate(targets: list[tuple[str, str]] | None = None) -> Any:
 
 @pytest.fixture
 def old() -> Iterator[Any]:
-    """The models of 0.1.0, on its tables. The tables are the newest again after the test."""
+    """The models of 0.1.0, on its tables. The tables are the newest again after the test, with all indexes."""
     yield migrate(BEFORE)
     migrate()
+    old_indexes.build()
 
 
 def write_rows(old: Any) -> None:

@@ -9,7 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from hooks import outbox
 from hooks.actions.endpoint_list import add_endpoint
-from hooks.maintenance import conservation, deleted_instances
+from hooks.maintenance import conservation, deleted_instances, old_indexes
 from hooks.models import OTHER_IDS, Endpoint, Hook, Kind
 from hooks.outbox import Event
 from instances.models import Instance
@@ -28,9 +28,10 @@ def migrate(targets: list[tuple[str, str]] | None = None) -> Any:
 
 @pytest.fixture(autouse=True)
 def newest_tables() -> Iterator[None]:
-    """The tables are the newest again after the test."""
+    """The tables are the newest again after the test, with all indexes."""
     yield
     migrate()
+    old_indexes.build()
 
 
 def emit(instance: Instance) -> list[Hook]:
