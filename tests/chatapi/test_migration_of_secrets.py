@@ -23,9 +23,9 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.sessions import key_of_cookie
 from chatapi.encryption.columns import encrypted_columns
-from hooks.maintenance import old_indexes
 from hooks.models import Endpoint
 from instances.models import Chat, Instance
+from tests.hooks.newest_tables import restore_newest_tables
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # it migrates three times
 
@@ -53,10 +53,9 @@ def migrate(targets: list[tuple[str, str]] | None = None) -> Any:
 
 @pytest.fixture
 def old() -> Iterator[Any]:
-    """The models of 0.1.0, on its tables. The tables are the newest again after the test, with all indexes."""
+    """The models of 0.1.0, on its tables. The tables are the newest again after the test."""
     yield migrate(BEFORE)
-    migrate()
-    old_indexes.build()
+    restore_newest_tables()
 
 
 def write_rows(old: Any) -> None:

@@ -9,11 +9,12 @@ from django.db.migrations.executor import MigrationExecutor
 
 from hooks import outbox
 from hooks.actions.endpoint_list import add_endpoint
-from hooks.maintenance import conservation, deleted_instances, old_indexes
+from hooks.maintenance import conservation, deleted_instances
 from hooks.models import OTHER_IDS, Endpoint, Hook, Kind
 from hooks.outbox import Event
 from instances.models import Instance
 from tests.factories import InstanceFactory
+from tests.hooks.newest_tables import restore_newest_tables
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # it migrates twice
 
@@ -28,10 +29,8 @@ def migrate(targets: list[tuple[str, str]] | None = None) -> Any:
 
 @pytest.fixture(autouse=True)
 def newest_tables() -> Iterator[None]:
-    """The tables are the newest again after the test, with all indexes."""
     yield
-    migrate()
-    old_indexes.build()
+    restore_newest_tables()
 
 
 def emit(instance: Instance) -> list[Hook]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from hooks import outbox
@@ -17,24 +16,15 @@ from hooks.sql.partitions import LEGACY_END, first_id, today
 from instances.models import Instance
 from tests.factories import InstanceFactory
 from tests.hooks.earlier_code import emit_as_before
+from tests.hooks.newest_tables import WITHOUT_PARTITIONS, migrate, restore_newest_tables
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # it migrates several times
-
-BEFORE = [("hooks", "0023_index_of_verifications")]
-
-
-def migrate(targets: list[tuple[str, str]] | None = None) -> None:
-    executor = MigrationExecutor(connection)
-    executor.migrate(targets or executor.loader.graph.leaf_nodes())
 
 
 @pytest.fixture(autouse=True)
 def newest_tables() -> Iterator[None]:
-    """The tables are the newest again after the test, and without rows of before."""
     yield
-    Hook.objects.all().delete()
-    migrate(BEFORE)
-    migrate()
+    restore_newest_tables()
 
 
 def emit(instance: Instance) -> Hook:
@@ -55,7 +45,7 @@ def suffixes(table: str) -> list[str]:
 
 def test_hooks_of_before_stay_where_they_are_and_are_dropped_by_age() -> None:
     instance = InstanceFactory(url="http://127.0.0.1:9/hook")
-    migrate(BEFORE)
+    migrate(WITHOUT_PARTITIONS)
     with connection.cursor() as cursor:
         cursor.execute("ALTER SEQUENCE hooks_hook_id_seq RESTART WITH 1")
     first, second = emit_as_before(instance), emit_as_before(instance)
@@ -88,7 +78,7 @@ def test_partitions_can_be_undone_and_made_again() -> None:
     before = emit(instance)
     kept = attempt_of(before)
 
-    migrate(BEFORE)
+    migrate(WITHOUT_PARTITIONS)
     assert Hook.objects.get() == before
     assert Attempt.objects.get() == kept
     between = emit_as_before(instance)

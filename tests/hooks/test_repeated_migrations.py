@@ -14,7 +14,8 @@ from hooks.models import Hook
 from hooks.sql.partitions import LEGACY, existing
 from tests.factories import InstanceFactory
 from tests.hooks.earlier_code import emit_as_before
-from tests.hooks.test_migration_of_partitions import migrate, suffixes
+from tests.hooks.newest_tables import migrate, restore_newest_tables
+from tests.hooks.test_migration_of_partitions import suffixes
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # it migrates several times
 
@@ -25,11 +26,8 @@ OF_LEGACY = f"hooks_hook_message_{LEGACY}"
 
 @pytest.fixture(autouse=True)
 def newest_tables() -> Iterator[None]:
-    """The tables are the newest again after the test, and without rows of before."""
     yield
-    Hook.objects.all().delete()
-    migrate(BEFORE)
-    migrate()
+    restore_newest_tables()
 
 
 def validity() -> dict[str, bool]:
