@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks.log.endpoint_numbers import with_waiting
-from hooks.models import Endpoint
+from hooks.models import Endpoint, PauseReason
 from instances.models import NOT_PAID, AccountStatus, Channel, Instance, InstanceQuerySet
 
 PAGE_SIZE = 60
@@ -124,7 +124,8 @@ def ranked(visible: InstanceQuerySet, q: str = "") -> Any:
     """Adds what is sorted by.
 
     `rank`: the index of the state in GROUPS · `lower_name` · `failing_since`: since when all hooks of one of its
-    endpoints have failed · `trouble`: 0 for a failing one · `name_rank`: 0 if all words of the search are in the name
+    endpoints have failed, also if it was paused for that reason · `trouble`: 0 for a failing one · `name_rank`: 0 if
+    all words of the search are in the name
     """
     status = AccountStatus
     rank = Case(
@@ -138,7 +139,9 @@ def ranked(visible: InstanceQuerySet, q: str = "") -> Any:
         output_field=IntegerField(),
     )
     failing = Endpoint.objects.present().filter(
-        instance=OuterRef("pk"), paused_at=None, failing_since__isnull=False
+        Q(paused_at=None) | Q(pause_reason=PauseReason.FAILING),
+        instance=OuterRef("pk"),
+        failing_since__isnull=False,
     )
     return visible.annotate(
         rank=rank,

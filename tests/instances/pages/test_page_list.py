@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from hooks.log.endpoint_numbers import numbers_of
 from hooks.maintenance import issues
-from hooks.models import Endpoint, Hook, Kind, Outcome, State
+from hooks.models import Endpoint, Hook, Kind, Outcome, PauseReason, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
 from instances.pages.instance_list import search
@@ -180,6 +180,13 @@ def test_an_instance_whose_hooks_fail_is_first_and_never_just_green(alice, many)
     assert "Webhook failing" in alice.get("/instances/").text
     for page in (failing.get_absolute_url(), f"/log/?instance={failing.number}"):
         assert "Webhook failing" in alice.get(page).text
+    endpoint = Endpoint.objects.filter(pk=failing.endpoint.pk)
+    endpoint.update(paused_at=timezone.now(), pause_reason=PauseReason.FAILING)
+    assert names(alice, state="failing") == [""]  # still the first, after 24 hours too
+    assert names(alice)[0] == ""
+    endpoint.update(pause_reason=PauseReason.BY_HAND)
+    assert names(alice, state="failing") == []
+    endpoint.update(paused_at=None, pause_reason="")
     Instance.objects.filter(pk=failing.pk).update(stopped_at=timezone.now())
     assert names(alice, state="failing") == []
 
