@@ -84,6 +84,7 @@ def log_url(issue: Issue, instance: Instance) -> str:
     query = {
         "instance": str(instance.number),
         "state": "failed",
+        "simulated": "no",
         "from": since.isoformat(timespec="milliseconds"),
     }
     if issue.status:

@@ -70,6 +70,7 @@ def test_without_issues_the_page_and_the_menu_say_so(alice: Client, instance: In
 
 def test_an_issue_shows_its_facts_and_its_last_failed_attempts(alice: Client, instance: Instance) -> None:
     issue = fail(instance, *range(12))
+    attempt_hook(instance.endpoint, 500, simulated=True)
     page = alice.get(f"/issues/{issue.public_id}/")
     assert page.text.count("<td>500</td>") == 10
     assert "https://shop.example.com/hook" in page.text
