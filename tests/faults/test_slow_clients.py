@@ -62,6 +62,7 @@ def test_the_site_responds_while_a_thousand_clients_are_slow(
     [one] = product.demo["instances"]
     key = shell(product.environment, NEW_BIN).strip()
     begun = starts_of_requests(one["id"], one["token"], key)
+    product.wait_for_ready()  # the test before may have killed a part
     with ExitStack() as stack:
         port = stack.enter_context(proxy(way, product.port, tmp_path))
         slow = []
@@ -72,7 +73,8 @@ def test_the_site_responds_while_a_thousand_clients_are_slow(
         site, own = f"http://localhost:{port}", f"http://localhost:{product.port}"
         for _ in range(5):
             assert requests.get(f"{own}/healthz", timeout=20).status_code == 200
-            assert requests.get(f"{own}/readyz", timeout=20).status_code == 200
+            ready = requests.get(f"{own}/readyz", timeout=20)
+            assert ready.status_code == 200, ready.text
             assert "csrfmiddlewaretoken" in requests.get(f"{site}/accounts/login/", timeout=20).text
             status = requests.get(
                 f"{site}/instance{one['id']}/status", params={"token": one["token"]}, timeout=20
