@@ -22,6 +22,7 @@ SELECT i.id, (
         WHERE h.endpoint_id = i.endpoint_id AND h.last_outcome = ANY (ARRAY[i.outcome])
             AND h.last_outcome <> '' AND h.last_outcome <> 'ok' AND (i.status = 0 OR h.last_status = i.status)
             AND h.id >= i.first_hook AND h.created_at >= i.events_since
+            AND (i.resolved_at IS NULL OR h.created_at < i.resolved_at)
             AND h.state = ANY (%(states)s::text[]) AND NOT h.simulated
         ORDER BY h.last_outcome, h.id DESC LIMIT %(limit)s
     ) AS found
@@ -31,7 +32,10 @@ FROM hooks_issue i WHERE i.id = ANY (%(issues)s)
 
 
 def filter_of(issue: Issue, states: Collection[State] = FAILED) -> Filter:
-    """Returns the log's filter for the issue's hooks in these states: by default those that can be resent."""
+    """Returns the log's filter for the issue's hooks in these states: by default those that can be resent.
+
+    Hooks of events after the recovery belong to the next issue with this cause.
+    """
     found: Filter = {
         "endpoint": issue.endpoint_id,
         "states": [state.value for state in states],
@@ -39,7 +43,11 @@ def filter_of(issue: Issue, states: Collection[State] = FAILED) -> Filter:
         "simulated": False,
         "created_after": issue.events_since.isoformat(),
     }
-    return found | {"status": issue.status} if issue.status else found
+    if issue.status:
+        found["status"] = issue.status
+    if issue.resolved_at is not None:
+        found["created_before"] = issue.resolved_at.isoformat()
+    return found
 
 
 def count_hooks(issues: Iterable[Issue], states: Collection[State] = FAILED) -> dict[int, Count]:

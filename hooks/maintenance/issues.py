@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from hooks.log.index_order import execute_in_index_order
@@ -26,7 +27,10 @@ REOPEN_WITHIN = timedelta(hours=1)
 # An endpoint that has delivered hooks between its failures, such as one that fails acks only, is not well at the next
 # success: its issue is resolved after so long without a failure.
 QUIET = timedelta(minutes=10)
-SUCCESSES = 20  # deliveries that are read to find the first and the last one after a failure
+SUCCESSES = 20  # deliveries that are compared to find the first and the last one after a failure …
+# … among so many. An old hook that was resent in vain may have a million newer ones, delivered before its failure:
+# without the first delivery after it, the issue is resolved after QUIET.
+EXAMINED = 10_000
 
 # Only attempts at the endpoint's present URL count: not those at a bin during a verification, nor at a URL that was
 # replaced. The laterals keep the order of the two lookups: the planner knows neither how many attempts are new, nor
@@ -48,12 +52,15 @@ GROUP BY 1, 2, 3
 # after a change of the URL, so a delivery must be found, at the URL's host: a bin's 200 during a verification says
 # nothing about the endpoint.
 DELIVERED = """
-    SELECT h.finished_at FROM hooks_hook h
-    WHERE h.endpoint_id = i.endpoint_id AND h.last_answer = ANY (ARRAY['200']) AND h.last_answer <> ''
-        AND h.last_outcome = 'ok' AND h.id >= i.first_hook AND NOT h.simulated
+    SELECT h.finished_at FROM (
+        SELECT finished_at, last_outcome, last_host, simulated FROM hooks_hook
+        WHERE endpoint_id = i.endpoint_id AND last_answer = ANY (ARRAY['200']) AND last_answer <> ''
+            AND id >= i.first_hook
+        ORDER BY last_answer, id {order} LIMIT %(examined)s
+    ) AS h
+    WHERE h.last_outcome = 'ok' AND NOT h.simulated AND h.finished_at > i.first_failed_at
         AND h.last_host = left(btrim(substring(e.url FROM %(host)s), '[]'), 255)
-        AND h.finished_at > i.first_failed_at
-    ORDER BY h.last_answer, h.id {order} LIMIT %(successes)s
+    LIMIT %(successes)s
 """
 RECOVERED = f"""
 SELECT i.id, latest.at FROM hooks_issue i JOIN hooks_endpoint e ON e.id = i.endpoint_id
@@ -91,7 +98,7 @@ def update() -> str:
     mark.counted_up_to, mark.newest = mark.newest, max(newest, mark.newest)
     mark.save()
     now = timezone.now()
-    touched = [issue for found in failures if (issue := record(found, now=now)) is not None]
+    touched = [record(found, now=now) for found in failures]
     write_counts(touched)
     resolved = resolve_recovered(now)
     dropped = drop_old(now)
@@ -126,25 +133,46 @@ def new_failures(*, after: int, newest: int) -> list[Failures]:
         return [Failures(*row) for row in cursor.fetchall()]
 
 
-def record(found: Failures, *, now: datetime) -> Issue | None:
-    """Update, reopen or open the issue of these failures; returns it, or None if it was resolved after them."""
-    cause = {"endpoint_id": found.endpoint_id, "outcome": found.outcome, "status": found.status}
-    issue = Issue.objects.select_for_update(no_key=True).filter(**cause).order_by("-pk").first()
-    if issue is not None and issue.is_resolved:
-        if found.last_at <= issue.last_failed_at:
-            return None  # the last run has counted them
-        if found.last_at - (issue.resolved_at or now) > REOPEN_WITHIN:
-            events_since = max(found.events_since, issue.resolved_at or now)
-            return open_issue(found._replace(events_since=events_since), now=now)
-        issue.state, issue.resolved_at, issue.opened_at = IssueState.OPEN, None, now
-        issue.acknowledged_at = issue.acknowledged_by = None
+def record(found: Failures, *, now: datetime) -> Issue:
+    """Update, reopen or open the issue of these failures; returns it."""
+    issue = issues_of_cause(found).select_for_update(no_key=True).order_by("-pk").first()
     if issue is None:
         return open_issue(found, now=now)
+    # If no failure is later, the last run has counted them, and the issue was resolved since.
+    if issue.resolved_at is not None and found.last_at > issue.last_failed_at:
+        if found.last_at - issue.resolved_at > REOPEN_WITHIN:
+            return open_issue(without_former(found, issue.resolved_at), now=now)
+        issue.state, issue.resolved_at, issue.opened_at = IssueState.OPEN, None, now
+        issue.acknowledged_at = issue.acknowledged_by = None
+    if found.first_hook < issue.first_hook:
+        include_older(issue, found)
     issue.first_failed_at = min(issue.first_failed_at, found.first_at)
     issue.last_failed_at = max(issue.last_failed_at, found.last_at)
     issue.last_attempt = max(issue.last_attempt, found.last_attempt)
     issue.save()
     return issue
+
+
+def issues_of_cause(found: Failures) -> QuerySet[Issue]:
+    return Issue.objects.filter(endpoint_id=found.endpoint_id, outcome=found.outcome, status=found.status)
+
+
+def without_former(found: Failures, resolved_at: datetime) -> Failures:
+    """Returns the failures without those of the issue with the same cause that was resolved at this time."""
+    return found._replace(
+        first_at=max(found.first_at, resolved_at), events_since=max(found.events_since, resolved_at)
+    )
+
+
+def include_older(issue: Issue, found: Failures) -> None:
+    """Count an older hook of these failures too: a retried or resent one, or one that was committed late.
+
+    Hooks before the last resolved issue with this cause belong to that one.
+    """
+    issue.first_hook = found.first_hook
+    former = issues_of_cause(found).filter(pk__lt=issue.pk).aggregate(at=Max("resolved_at"))["at"]
+    events_since = max(found.events_since, former) if former else found.events_since
+    issue.events_since = min(issue.events_since, events_since)
 
 
 def open_issue(found: Failures, *, now: datetime) -> Issue:
@@ -175,6 +203,7 @@ def resolve_recovered(now: datetime) -> int:
     values = {
         "host": HOST_OF_URL,
         "successes": SUCCESSES,
+        "examined": EXAMINED,
         "unresolved": list(UNRESOLVED),
         "quiet_since": now - QUIET,
     }

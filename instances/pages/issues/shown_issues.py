@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -80,13 +80,14 @@ def acknowledged_by(issue: Issue, instance: Instance) -> str:
 
 def log_url(issue: Issue, instance: Instance) -> str:
     """Returns the delivery log, filtered to the issue's failed hooks as far as its filters can."""
-    since = issue.events_since.astimezone(UTC).replace(tzinfo=None)
     query = {
         "instance": str(instance.number),
         "state": "failed",
         "simulated": "no",
-        "from": since.isoformat(timespec="milliseconds"),
+        "from": in_utc(issue.events_since),
     }
+    if issue.resolved_at is not None:
+        query["to"] = in_utc(issue.resolved_at)
     if issue.status:
         query["status"] = str(issue.status)
     elif issue.outcome in WITHOUT_RESPONSE:
@@ -94,3 +95,8 @@ def log_url(issue: Issue, instance: Instance) -> str:
     if not issue.endpoint.is_first or issue.endpoint.others:
         query["endpoint"] = str(issue.endpoint_id)
     return f"{reverse('log:list')}?{urlencode(query)}"
+
+
+def in_utc(at: datetime) -> str:
+    """Returns a time as the log's filter takes it."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat()

@@ -9,9 +9,11 @@ from django.db import connection
 from django.utils import timezone
 
 from hooks.actions.endpoints import override_url
-from hooks.log.issue_hooks import count_hooks
+from hooks.actions.redelivery import preview
+from hooks.log.issue_hooks import count_hooks, filter_of
 from hooks.maintenance import issues
-from hooks.models import Endpoint, Issue, IssueMark, IssueState, Outcome, State
+from hooks.models import Endpoint, Hook, Issue, IssueMark, IssueState, Outcome, State
+from instances.models import Instance
 from tests.factories import InstanceFactory
 from tests.hooks.attempted import attempt_hook
 
@@ -76,6 +78,24 @@ def test_retries_of_a_hook_count_once(endpoint: Endpoint) -> None:
     [issue] = run()
     assert issue.hooks == 1
     assert count_hooks([issue]) == {issue.pk: 0}  # it is retried anyway
+
+
+def test_an_older_hook_that_fails_with_the_cause_later_is_counted(endpoint: Endpoint) -> None:
+    """It may be retried, or its attempt was committed late. Those of the issue before are not counted twice."""
+    Endpoint.objects.update(guaranteed=True)
+    endpoint.refresh_from_db()
+    for status, age in ((500, 200), (200, 190)):
+        attempt_hook(endpoint, status, at=minutes_ago(age))
+    [former] = run()
+    older = attempt_hook(endpoint, None, outcome=Outcome.TIMEOUT, at=minutes_ago(40))
+    attempt_hook(endpoint, 500, at=minutes_ago(30))
+    run()
+    attempt_hook(endpoint, 500, hook=older, at=minutes_ago(20))
+    issue = next(issue for issue in reversed(run()) if issue.status)
+    assert (issue.hooks, issue.first_hook, issue.events_since) == (2, older.pk, older.created_at)
+    attempt_hook(endpoint, 500, hook=Hook.objects.get(pk=former.first_hook), at=minutes_ago(10))
+    issue = next(issue for issue in reversed(run()) if issue.status)
+    assert (issue.hooks, issue.events_since) == (2, former.resolved_at)
 
 
 def test_what_is_not_a_failure_of_the_endpoint_is_left_out(endpoint: Endpoint) -> None:
@@ -163,6 +183,8 @@ def test_a_failure_long_after_the_recovery_is_another_issue(endpoint: Endpoint) 
     attempt_hook(endpoint, 500, at=minutes_ago(5))
     old, new = run()
     assert (old.state, new.state, new.hooks) == (IssueState.RESOLVED, IssueState.OPEN, 1)
+    assert count_hooks([old, new]) == {old.pk: 1, new.pk: 1}  # what each offers to resend
+    assert [preview(Instance.objects.all(), filter_of(issue)).ready for issue in (old, new)] == [1, 1]
 
 
 def test_a_success_at_a_bin_or_a_new_url_alone_resolves_nothing(endpoint: Endpoint) -> None:
