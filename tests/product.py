@@ -26,6 +26,7 @@ import psutil
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
+RESTART_SECONDS = 30  # a part that ended is started again after 10 s at most
 READY_SECONDS = 180  # the first start on two busy cores creates the database and collects the static files
 # With one of these, a folder that was started without it cannot be used.
 OWN_DATA = ("DATABASE_URL", "RUN_AS_USER", "SECRETS_KEY", "SECRETS_KEY_FILE")
@@ -123,20 +124,35 @@ class Product:
             return []
 
     def part(self, *words: str) -> "psutil.Process":
-        """Returns the first process whose command line contains all the words, such as ("manage.py", "worker")."""
-        return next(p for p in self.processes() if all(word in p.cmdline() for word in words))
+        """Returns the first process whose command line contains all the words, such as ("manage.py", "worker").
+
+        A part that was killed is waited for: `up` restarts it after a pause, and meanwhile the standby process does
+        what the worker did.
+        """
+        return self.first(
+            self.processes, lambda process: all(word in process.cmdline() for word in words), " ".join(words)
+        )
 
     def cluster(self) -> "psutil.Process":
         """Returns the main process of django-q2's cluster, a fork of the worker."""
-        return next(p for p in self.part("manage.py", "worker").children() if p.name() == "chatapi-cluster")
+        worker = self.part("manage.py", "worker")
+        return self.first(worker.children, lambda process: process.name() == "chatapi-cluster", "the cluster")
 
-    def has(self, *words: str) -> bool:
-        """Returns whether such a process runs."""
-        try:
-            self.part(*words)
-        except (StopIteration, psutil.NoSuchProcess):
-            return False
-        return True
+    def first(
+        self,
+        processes: "Callable[[], list[psutil.Process]]",
+        is_wanted: "Callable[[psutil.Process], bool]",
+        what: str,
+    ) -> "psutil.Process":
+        """Returns the first process that is wanted; waits until there is one."""
+        until = time.monotonic() + RESTART_SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(psutil.NoSuchProcess):  # one ended after it was listed
+                for process in processes():
+                    if is_wanted(process):
+                        return process
+            time.sleep(0.05)
+        raise AssertionError(f"No such process runs: {what}\n" + "\n".join(self.lines[-40:]))
 
     def restart_worker(self) -> None:
         """Restarts the worker and discards what it printed before."""

@@ -120,8 +120,7 @@ def create_product_instance(
 
 
 def worker_processes(product: Product) -> list[psutil.Process]:
-    """Returns `manage.py worker` and its descendants, the parent first; waits until it runs if it was killed."""
-    wait_until(lambda: product.has("manage.py", "worker"), "the worker runs", 30)
+    """Returns `manage.py worker` and its descendants, the parent first."""
     top = product.part("manage.py", "worker")
     return [top, *top.children(recursive=True)]
 

@@ -37,16 +37,22 @@ def receiver(product: Product) -> psutil.Process:
 
 def idle_worker(product: Product) -> psutil.Process:
     """Returns a process of the pool that waits for a task: it has no database session and no child."""
-    pids = pids_of_role(product.environment, "dispatch")
-    pool = [process for process in worker_processes(product) if not process.children()]
-    return next(process for process in reversed(pool) if process.pid not in pids)
+
+    def find() -> psutil.Process | None:
+        pids = pids_of_role(product.environment, "dispatch")
+        with suppress(psutil.NoSuchProcess):
+            pool = [process for process in worker_processes(product) if not process.children()]
+            return next((process for process in reversed(pool) if process.pid not in pids), None)
+        return None
+
+    return wait_until(find, "a process of the pool waits for a task", 60)
 
 
 def sentinel(product: Product) -> psutil.Process:
     """Returns the only child of the cluster's main process, which may have just started."""
 
     def find() -> psutil.Process | None:
-        with suppress(StopIteration, psutil.NoSuchProcess):
+        with suppress(psutil.NoSuchProcess):
             [found] = cluster(product).children() or [None]
             return found
         return None
@@ -68,7 +74,7 @@ def web(product: Product) -> psutil.Process:
 
 def database(product: Product) -> psutil.Process:
     """Returns PostgreSQL's main process."""
-    return next(process for process in product.processes() if "-D" in process.cmdline())
+    return product.part("-D")
 
 
 VICTIMS: dict[str, Callable[[Product], psutil.Process]] = {

@@ -42,6 +42,19 @@ def test_a_killed_dispatcher_has_a_successor(own: Product) -> None:
     own.wait_for_ready()
 
 
+def test_a_worker_that_pauses_after_two_kills_is_waited_for(own: Product) -> None:
+    killed = set()
+    for _ in range(2):  # `up` starts it again at once, then after a pause
+        worker = own.part("manage.py", "worker")
+        killed.add(worker.pid)
+        worker.kill()
+        worker.wait(10)
+    third = own.part("manage.py", "worker")
+    assert third.is_running()
+    assert third.pid not in killed
+    own.wait_for_ready()
+
+
 def test_the_worker_loads_the_program_once_for_all_its_processes(own: Product) -> None:
     worker = own.part("manage.py", "worker")
     family = [worker, *worker.children(recursive=True)]
