@@ -96,7 +96,7 @@ def account_tables() -> list[Table]:
 
 BIN_FIELDS = (
     "key", "created_at", "captured", "dropped", "answer_status", "answer_headers", "answer_body", "answer_delay",
-    "fail_first",
+    "fail_first", "answer_cors",
 )  # fmt: skip
 CAPTURE_FIELDS = (
     "number", "at", "method", "path", "query", "http_version", "headers", "body", "size", "label", "summary",

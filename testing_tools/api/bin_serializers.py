@@ -8,7 +8,14 @@ from rest_framework import serializers
 from instances.api.serializers.strict import StrictSerializer, choice_of
 from testing_tools.verification import responses
 from testing_tools.verification.actions.shares import VALID_FOR
+from testing_tools.verification.cors import PREFLIGHT_STATUS
+from testing_tools.verification.echo import MAX_PLACEHOLDERS
 from testing_tools.verification.models import MAX_DELAY, Bin, Share
+
+CORS = (
+    "Whether scripts of any site may call the bin: its responses have the headers of CORS, and a preflight gets "
+    f"{PREFLIGHT_STATUS}."
+)
 
 
 class HeadersField(serializers.ListField):
@@ -45,6 +52,7 @@ class BinAnswerSerializer(serializers.Serializer[Bin]):
     failsLeft = serializers.IntegerField(
         source="fails_left", help_text=f"How many of the next requests get {responses.FAILURE_STATUS}."
     )
+    cors = serializers.BooleanField(source="answer_cors", help_text=CORS)
 
 
 class BinSerializer(serializers.ModelSerializer[Bin]):
@@ -110,7 +118,9 @@ class BinAnswerChangeSerializer(StrictSerializer):
         allow_blank=True,
         trim_whitespace=False,
         required=False,
-        help_text=f"Text, up to {responses.MAX_BODY // 1024} KB.",
+        help_text=f"Text, up to {responses.MAX_BODY // 1024} KB. `{{{{hub.challenge}}}}` is replaced by the argument "
+        "of that name in the request's query, escaped for JSON, XML or a form by the Content-Type; up to "
+        f"{MAX_PLACEHOLDERS} placeholders.",
     )
     delay = serializers.FloatField(
         min_value=0, max_value=MAX_DELAY, required=False, help_text=f"In seconds, up to {MAX_DELAY}."
@@ -123,6 +133,7 @@ class BinAnswerChangeSerializer(StrictSerializer):
         help_text=f"How many requests get {responses.FAILURE_STATUS} first. Counts from the next request, also if only "
         "another field is changed.",
     )
+    cors = serializers.BooleanField(required=False, help_text=CORS)
 
     def validate_headers(self, pairs: list[list[str]]) -> tuple[tuple[str, str], ...]:
         return tuple((name, value) for name, value in pairs)
@@ -135,7 +146,7 @@ class BinChangeSerializer(StrictSerializer):
         [(name, preset.name) for name, preset in responses.PRESETS.items()],
         required=False,
         help_text="; ".join(f"`{name}`: {preset.name}" for name, preset in responses.PRESETS.items())
-        + ". Replaces the whole response.",
+        + ". Replaces the whole response, except `cors`.",
     )
     answer = BinAnswerChangeSerializer(required=False)
 

@@ -128,8 +128,7 @@ class BinViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Bin]):
         bin = get_bin(request, key)
         given = validate(BinChangeSerializer(data=request.data))
         if preset := given.get("preset"):
-            response = responses.PRESETS[preset].response
-            bin_actions.set_response(bin, response=response, acting_user=current_user(request))
+            bin_actions.apply_preset(bin, preset=responses.PRESETS[preset], acting_user=current_user(request))
         elif fields := given.get("answer"):
             try:
                 bin_actions.change_response(bin, fields=fields, acting_user=current_user(request))

@@ -27,6 +27,7 @@ ANSWER = {
     "delay": 0.0,
     "failFirst": 3,
     "failsLeft": 2,
+    "cors": False,
 }
 BIN = {
     "key": "k7m2p9qx",

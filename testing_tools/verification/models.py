@@ -79,6 +79,8 @@ class Bin(models.Model):
     answer_headers = models.JSONField(default=default_response_headers, blank=True)
     answer_body = models.TextField(default=DEFAULT_BODY, blank=True)
     answer_delay = models.FloatField(default=0)
+    # Scripts of any site may call the bin. db_default: an older version inserts bins during a rolling upgrade.
+    answer_cors = models.BooleanField(default=False, db_default=False)
     # "Fail first N, then …": N, and the number of the last capture that fails. It is a capture's number, not a counter
     # to decrease, so that storing a capture stays one statement with one lock.
     fail_first = models.PositiveSmallIntegerField(default=0)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from testing_tools.verification import echo
 from testing_tools.verification.models import DEFAULT_BODY, MAX_DELAY, Bin, default_response_headers
 
 MAX_BODY = 64 * 1024  # bytes
@@ -46,22 +47,29 @@ class InvalidResponse(ValueError):
 
 
 class ConfiguredResponse(NamedTuple):
-    """The configured response of a bin; `delay` in seconds. The next `fail_first` requests get 500."""
+    """The configured response of a bin; `delay` in seconds. The next `fail_first` requests get 500.
+
+    `body` may have placeholders for arguments of the query (echo.py). With `cors`, scripts of any site may call the
+    bin.
+    """
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = JSON_HEADERS
     body: str = DEFAULT_BODY
     delay: float = 0
     fail_first: int = 0
+    cors: bool = False
 
     @classmethod
     def of(cls, bin: Bin) -> "ConfiguredResponse":
         pairs = tuple((name, value) for name, value in bin.answer_headers)
-        return cls(bin.answer_status, pairs, bin.answer_body, bin.answer_delay, bin.fail_first)
+        return cls(
+            bin.answer_status, pairs, bin.answer_body, bin.answer_delay, bin.fail_first, bin.answer_cors
+        )
 
 
 class Preset(NamedTuple):
-    """A predefined response: its name and its purpose."""
+    """A predefined response: its name and its purpose. It leaves `cors` as it is."""
 
     name: str
     about: str
@@ -83,11 +91,16 @@ PRESETS = {
         "Longer than a hook's timeout: the attempt ends after 10 seconds.",
         ConfiguredResponse(delay=20),
     ),
+    "challenge": Preset(
+        "Echo hub.challenge",
+        "Confirms a webhook URL at Meta: responds with that query argument.",
+        ConfiguredResponse(headers=(("Content-Type", "text/plain"),), body="{{hub.challenge}}"),
+    ),
 }
 
 
 def read(form: Mapping[str, Any]) -> ConfiguredResponse:
-    """Returns the response of a form: status, headers (one "Name: value" per line), body, delay, fail_first.
+    """Returns the response of a form: status, headers (one "Name: value" per line), body, delay, fail_first, cors.
 
     Raises:
         InvalidResponse: with the invalid field.
@@ -99,6 +112,7 @@ def read(form: Mapping[str, Any]) -> ConfiguredResponse:
             body=str(form.get("body", "")),
             delay=read_delay(str(form.get("delay", ""))),
             fail_first=read_number(form, "fail_first", "The number of failures"),
+            cors=bool(form.get("cors")),
         )
     )
 
@@ -114,6 +128,11 @@ def checked(response: ConfiguredResponse) -> ConfiguredResponse:
         raise InvalidResponse("body", "The body contains an invalid character.")
     if len(body.encode()) > MAX_BODY:
         raise InvalidResponse("body", f"The body is longer than {MAX_BODY // 1024} KB.")
+    placeholders = echo.count_placeholders(body)
+    if placeholders > echo.MAX_PLACEHOLDERS:
+        raise InvalidResponse(
+            "body", f"The body has {placeholders} placeholders: the limit is {echo.MAX_PLACEHOLDERS}."
+        )
     check_count(len(response.headers))
     for number, (name, value) in enumerate(response.headers, 1):
         check_header(f"Header {number}", name, value)

@@ -11,7 +11,7 @@ from hooks.models import Endpoint
 from instances.models import Instance
 from testing_tools.verification import responses
 from testing_tools.verification.models import Bin
-from testing_tools.verification.responses import ConfiguredResponse
+from testing_tools.verification.responses import ConfiguredResponse, Preset
 
 
 class BinInUse(ValueError):
@@ -51,10 +51,12 @@ def set_response(bin: Bin, *, response: ConfiguredResponse, acting_user: User | 
     row = Bin.objects.select_for_update().get(pk=bin.pk)
     row.answer_status, row.answer_body, row.answer_delay = response.status, response.body, response.delay
     row.answer_headers = [list(pair) for pair in response.headers]
+    row.answer_cors = response.cors
     row.fail_first = response.fail_first
     row.fail_through = row.captured + response.fail_first if response.fail_first else 0
     changed = [
-        "answer_status", "answer_body", "answer_delay", "answer_headers", "fail_first", "fail_through",
+        "answer_status", "answer_body", "answer_delay", "answer_headers", "answer_cors", "fail_first",
+        "fail_through",
     ]  # fmt: skip
     row.save(update_fields=changed)
     bin.refresh_from_db(fields=[*changed, "captured"])
@@ -64,6 +66,13 @@ def set_response(bin: Bin, *, response: ConfiguredResponse, acting_user: User | 
         acting_user=acting_user,
         answer=responses.describe_response(bin),
     )
+
+
+@transaction.atomic
+def apply_preset(bin: Bin, *, preset: Preset, acting_user: User | None) -> None:
+    """Set the preset's response; whether scripts of other sites may call the bin stays as it is."""
+    cors = Bin.objects.select_for_update().get(pk=bin.pk).answer_cors
+    set_response(bin, response=preset.response._replace(cors=cors), acting_user=acting_user)
 
 
 @transaction.atomic

@@ -22,7 +22,7 @@ from accounts.models import Account, User
 from accounts.quotas import Quota
 from chatapi.ui import sizes
 from instances.limits import disk_space
-from testing_tools.verification import responses
+from testing_tools.verification import cors, responses
 from testing_tools.verification.filters import Filter
 from testing_tools.verification.models import (
     BODY_LIMIT,
@@ -55,11 +55,12 @@ BYTES = Coalesce(
 UNDO_FOR = timedelta(minutes=10)
 # The UPDATE increases the number and holds the row lock until the capture is committed. So numbers are gapless and
 # become visible in order: a page that requests "greater than n" never misses a capture that was written earlier and
-# committed later.
+# committed later. A CORS preflight is none of the requests that fail first.
 CAPTURE = """
     WITH numbered AS (
-        UPDATE testing_tools_bin SET captured = captured + 1, stored_bytes = stored_bytes + %(stored_bytes)s
-        WHERE key = %(key)s RETURNING *
+        UPDATE testing_tools_bin SET captured = captured + 1, stored_bytes = stored_bytes + %(stored_bytes)s,
+            fail_through = fail_through + (%(is_preflight)s AND answer_cors AND captured < fail_through)::int
+        WHERE key = %(key)s RETURNING *, %(is_preflight)s AND answer_cors AS is_preflight
     ), kept AS (
         INSERT INTO testing_tools_capture (
             bin_id, number, public_id, at, method, path, query, http_version, headers, body, size, too_large,
@@ -70,10 +71,12 @@ CAPTURE = """
             %(headers)s::jsonb, %(body)s, %(size)s, %(too_large)s,
             %(stored_bytes)s, %(family)s, %(label)s, %(summary)s, %(attempt)s, %(remote_address)s::inet, NULL, '',
             CASE WHEN %(too_large)s THEN %(refused_status)s
+                 WHEN is_preflight THEN %(preflight_status)s
                  WHEN %(requested_status)s::int IS NOT NULL THEN %(requested_status)s::int
                  WHEN captured <= fail_through THEN %(failure_status)s
                  ELSE answer_status END,
             CASE WHEN %(too_large)s THEN %(refused_note)s
+                 WHEN is_preflight THEN 'CORS preflight'
                  WHEN %(requested_status)s::int IS NOT NULL THEN 'as the URL asks'
                  WHEN captured <= fail_through
                  THEN 'configured failure ' || fail_first - (fail_through - captured) || ' of ' || fail_first
@@ -84,9 +87,10 @@ CAPTURE = """
     )
     SELECT
         id, captured, capture_id, status, answer_headers::text, answer_body,
-        CASE WHEN %(too_large)s OR %(requested_status)s::int IS NOT NULL THEN 0 ELSE answer_delay END,
-        status = answer_status AND NOT %(too_large)s AND %(requested_status)s::int IS NULL AND captured > fail_through,
-        stored_bytes
+        CASE WHEN %(too_large)s OR is_preflight OR %(requested_status)s::int IS NOT NULL THEN 0 ELSE answer_delay END,
+        status = answer_status AND NOT %(too_large)s AND NOT is_preflight AND %(requested_status)s::int IS NULL
+            AND captured > fail_through,
+        stored_bytes, answer_cors, is_preflight
     FROM numbered, kept
 """
 
@@ -104,7 +108,8 @@ class CaptureResult(NamedTuple):
     """A stored request and the response to send; `delay` in seconds.
 
     `is_configured`: the response is the owner's, not a configured failure or a status from the URL.
-    `stored_bytes`: of all captures of the bin. `refusal`: why the body was not stored.
+    `stored_bytes`: of all captures of the bin. `has_cors`: scripts of any site may read the response. `is_preflight`:
+    the request asks for that. `refusal`: why the body was not stored.
     """
 
     bin_id: int
@@ -116,6 +121,8 @@ class CaptureResult(NamedTuple):
     delay: float
     is_configured: bool
     stored_bytes: int
+    has_cors: bool
+    is_preflight: bool
     refusal: Refusal | None = None
 
 
@@ -156,6 +163,8 @@ def capture(
         ),
         "remote_address": remote_address,
         "requested_status": responses.status_in_path(path),
+        "is_preflight": cors.is_preflight(method, headers),
+        "preflight_status": cors.PREFLIGHT_STATUS,
         "failure_status": responses.FAILURE_STATUS,
     }
     refusal = too_large() if size > BODY_LIMIT else None

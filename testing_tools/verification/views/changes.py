@@ -43,22 +43,25 @@ def response(request: HtmxRequest, key: str) -> HttpResponse:
         return render_dialog(request, "bin_response.html", response_context(bin, ConfiguredResponse.of(bin)))
     preset = responses.PRESETS.get(request.POST.get("preset", ""))
     try:
-        configured = preset.response if preset else responses.read(request.POST)
+        configured = None if preset else responses.read(request.POST)
     except InvalidResponse as error:
         typed = {
-            name: request.POST.get(name, "") for name in ("status", "headers", "body", "delay", "fail_first")
+            name: request.POST.get(name, "")
+            for name in ("status", "headers", "body", "delay", "fail_first", "cors")
         }
         context = response_context(bin, ConfiguredResponse.of(bin)) | {
             "typed": typed,
             "errors": {error.field: str(error)},
         }
         return render_dialog(request, "bin_response.html", context, status=422)
-    bin_actions.set_response(bin, response=configured, acting_user=current_user(request))
+    if configured:
+        bin_actions.set_response(bin, response=configured, acting_user=current_user(request))
+    elif preset:
+        bin_actions.apply_preset(bin, preset=preset, acting_user=current_user(request))
     saved = f"Saved. The bin responds {responses.describe_response(bin)}."
     if request.htmx:
-        return render_dialog(
-            request, "bin_response.html", response_context(bin, configured) | {"saved": saved}
-        )
+        context = response_context(bin, ConfiguredResponse.of(bin)) | {"saved": saved}
+        return render_dialog(request, "bin_response.html", context)
     messages.success(request, saved)
     return redirect("testing:bin-page", key=bin.key)
 
@@ -68,7 +71,8 @@ def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, obje
         "bin": bin,
         "response_text": responses.describe_response(bin),
         "presets": [
-            (name, preset, preset.response == configured) for name, preset in responses.PRESETS.items()
+            (name, preset, preset.response == configured._replace(cors=preset.response.cors))
+            for name, preset in responses.PRESETS.items()
         ],
         "typed": {
             "status": configured.status,
@@ -76,6 +80,7 @@ def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, obje
             "body": configured.body,
             "delay": f"{configured.delay:g}",
             "fail_first": configured.fail_first,
+            "cors": configured.cors,
         },
         "errors": {},
         "max_delay": MAX_DELAY,

@@ -5,7 +5,7 @@ import ipaddress
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from testing_tools.verification import delays, intake
+from testing_tools.verification import cors, delays, echo, intake
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions.captures import CaptureResult
 from testing_tools.verification.models import BODY_LIMIT
@@ -22,8 +22,9 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
     """Stores a request with any registered method to `{site}/bin/{key}`, and sends the configured response.
 
     By default that is 200 `{"ok": true}`; 413 if the body is over 1 MB, 404 for an unknown key, 429 if the bin or the
-    client has sent too many bytes in this minute, 507 if there is no space. `/bin/{key}/503` responds with that status
-    once. The URL is for programs: it ignores the session and shows no captures.
+    client has sent too many bytes in this minute, 507 if there is no space; 204 to a CORS preflight, if the owner
+    allows CORS. `/bin/{key}/503` responds with that status once. The URL is for programs: it ignores the session and
+    shows no captures.
     """
     if refused := intake.refuse(request, key):
         return with_bin_headers(refused)
@@ -45,8 +46,15 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
     intake.count(request, key, min(size, BODY_LIMIT))
     if result.refusal:
         error = {"ok": False, "error": result.refusal.sentence}
-        return with_bin_headers(JsonResponse(error, status=result.refusal.status))
-    return with_bin_headers(configured_response(result))
+        response: HttpResponse = JsonResponse(error, status=result.refusal.status)
+    elif result.is_preflight:
+        response = HttpResponse(status=result.status)
+        del response["Content-Type"]
+    else:
+        response = configured_response(result, query)
+    if result.has_cors:
+        cors.allow(response, request)
+    return with_bin_headers(response)
 
 
 def with_bin_headers(response: HttpResponse) -> HttpResponse:
@@ -59,18 +67,19 @@ def unknown_bin() -> HttpResponse:
     return HttpResponse("No bin has this URL.\n", content_type="text/plain; charset=utf-8", status=404)
 
 
-def configured_response(result: CaptureResult) -> HttpResponse:
-    """Returns the response; the web server sends it after its delay, and meanwhile no thread waits.
+def configured_response(result: CaptureResult, query: str) -> HttpResponse:
+    """Returns the response to a request with this query; the web server sends it after its delay, without a thread.
 
     If too many delayed responses wait already, there is no delay, and a header says so.
     """
     if not result.is_configured:  # a configured failure, or a status from the URL
         response: HttpResponse = JsonResponse({"ok": result.status < 400, "status": result.status})
     else:
-        response = HttpResponse(result.body.encode(), content_type="text/plain; charset=utf-8")
+        response = HttpResponse(content_type="text/plain; charset=utf-8")
         for name, value in result.headers:
             response[name] = value
-        if XML.match(response.headers.get("Content-Type", "")):
+        response.content = echo.fill_in(result.body, query, response["Content-Type"]).encode()
+        if XML.match(response["Content-Type"]):
             # XHTML and SVG are XML: a browser would show them as a page of this site, though without scripts
             response["Content-Disposition"] = 'attachment; filename="response.xml"'
     response.status_code = result.status

@@ -37,6 +37,7 @@ def test_an_instance_has_one_bin_and_the_account_another(alice: ApiClient) -> No
             "delay": 0.0,
             "failFirst": 0,
             "failsLeft": 0,
+            "cors": False,
         },
         "captures": 0,
         "dropped": 0,
@@ -71,7 +72,7 @@ def test_the_response_is_configured_field_by_field_and_sent(alice: ApiClient, bi
     path = f"bins/{bin.key}/"
     headers = [["Content-Type", "text/plain"], ["X-Bot", "1"]]
     alice.patch(path, {"answer": {"body": " ok\n", "headers": headers}})
-    status, found = alice.patch(path, {"answer": {"status": 202, "failFirst": 1}})
+    status, found = alice.patch(path, {"answer": {"status": 202, "failFirst": 1, "cors": True}})
     assert status == 200
     assert found["answer"] == {
         "status": 202,
@@ -80,6 +81,7 @@ def test_the_response_is_configured_field_by_field_and_sent(alice: ApiClient, bi
         "delay": 0.0,
         "failFirst": 1,
         "failsLeft": 1,
+        "cors": True,
     }
     first, second = (Client().post(f"/bin/{bin.key}", b"{}", "application/json") for _ in range(2))
     assert (first.status_code, second.status_code) == (500, 202)
@@ -122,7 +124,7 @@ def test_a_preset_replaces_the_whole_response(alice: ApiClient, bin: Bin) -> Non
         ({"answer": {"headers": [["X-A"]]}}, "answer.headers.0", "at least 2 elements"),
         ({"answer": {"headers": [["X-A", "1"]] * 21}}, "answer.headers", "21 headers are too many"),
         ({"answer": {"state": 200}}, "answer.state", "Unknown field. The fields are: status, headers"),
-        ({"preset": "odd"}, "preset", "Must be one of: ok, fail, recover, slow."),
+        ({"preset": "odd"}, "preset", "Must be one of: ok, fail, recover, slow, challenge."),
         ({"preset": "ok", "answer": {}}, "preset", "not both"),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, dict) else None,
