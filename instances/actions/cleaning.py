@@ -90,9 +90,10 @@ def delete_data(instance: Instance, tables: Collection[type[models.Model]]) -> N
         last if model in tables else recorded.get(model, 0)
         for model, last in zip(TABLES, last_keys, strict=True)
     ]
+    instance.stored_message_number = instance.last_message_number  # whose message is deleted
     is_done = delete_batch(instance, wanted) < BATCH
     instance.cleaning = None if is_done else wanted
-    instance.save(update_fields=["cleaning"])
+    instance.save(update_fields=["cleaning", "stored_message_number"])
     if not is_done:
         schedule_cleaning()
 

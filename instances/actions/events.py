@@ -12,7 +12,7 @@ from django.utils import timezone
 from hooks import outbox
 from hooks.models import ChatKind, Direction, Kind, SkipReason
 from hooks.outbox import Event
-from instances import chat_ids, fast_lookup, payloads
+from instances import chat_ids, payloads
 from instances.models import Ack, Instance, Message, StopReason
 from instances.payload_types import HookChat
 
@@ -20,19 +20,6 @@ from instances.payload_types import HookChat
 def lock(instance: Instance) -> None:
     """Reload the instance and lock its row until the transaction ends."""
     instance.refresh_from_db(from_queryset=Instance.objects.select_for_update(no_key=True))
-
-
-def raise_counter(instance: Instance, counter: str, by: int = 1) -> int:
-    """Lock the instance's row, add `by` to one of its counters and return the new value.
-
-    The same statement reloads every column, so the event is recorded with the current settings.
-
-    Raises:
-        Instance.DoesNotExist: the instance was deleted in the meantime.
-    """
-    fresh = fast_lookup.update(f'"{counter}" = "{counter}" + %s', "id = %s", [by, instance.pk])
-    fast_lookup.copy_to(instance, fresh)
-    return int(getattr(instance, counter))
 
 
 def emit(instance: Instance, *events: Event) -> None:

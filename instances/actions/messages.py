@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from hooks.sql import bulk_insert
-from instances import chat_ids
+from instances import chat_ids, message_numbers
 from instances.actions import bans, events
 from instances.actions.chats import chats
 from instances.actions.media import file_caption
@@ -206,7 +206,7 @@ def new_message(
 def record(message: Message) -> Message:
     """Write the message with its number, chat and hooks, in the caller's transaction. Seven statements."""
     instance, from_me = message.instance, message.from_me
-    message.number = events.raise_counter(instance, "last_message_number")
+    message.number = message_numbers.lock(instance) + 1
     message.chat = chats.chat_for_message(
         instance,
         message.chat.chat_id,

@@ -23,7 +23,7 @@ from chatapi.database import prepared
 from hooks import outbox
 from hooks.models import Kind, State
 from hooks.sql import bulk_insert
-from instances import chat_ids, payloads
+from instances import chat_ids, message_numbers, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Message
 from instances.models.instances import CONNECTED_SQL
@@ -51,10 +51,11 @@ CONSTANTS_OF_TEXT = {"skip": "''", "kind": f"'{Kind.MESSAGE}'", "time": "%(at)s"
 NUMBER, CHAT = "number", "chat_id"
 
 # Nothing is written unless the instance and its chat are as the message expects them. All who change a chat lock its
-# instance first, and so does this. The number is given last of all: a number that was given must be used.
+# instance first, and so does this.
 RECORD = """
     WITH locked AS MATERIALIZED (
-        SELECT i.id, {endpoint} FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id
+        SELECT i.id, i.last_message_number AS stored, {endpoint}
+        FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id
         WHERE {condition} AND {is_simple}
         FOR NO KEY UPDATE OF i
     ), chat AS (
@@ -63,11 +64,9 @@ RECORD = """
         FROM locked e WHERE c.instance_id = e.id AND c.chat_id = %(chat)s AND c.name = %(chat_name)s
             AND NOT c.archived AND NOT c.is_group
         RETURNING e.*, c.id AS chat_key
-    ), numbered AS (
-        UPDATE instances_instance i SET last_message_number = i.last_message_number + 1
-        FROM chat WHERE i.id = chat.id
-        RETURNING chat.*, i.last_message_number AS number,
-            convert_to(%(before)s::text || i.last_message_number || %(after)s::text, 'UTF8') AS body
+    ), numbered AS MATERIALIZED (
+        SELECT n.*, convert_to(%(before)s::text || n.number || %(after)s::text, 'UTF8') AS body
+        FROM (SELECT *, {last_number} + 1 AS number FROM chat) n
     ), message AS (
         INSERT INTO instances_message ({columns}) SELECT {values} FROM numbered RETURNING id
     ), {hook}
@@ -101,6 +100,7 @@ def statement(condition: str, values: Mapping[str, str]) -> str:
     known = {NUMBER: "numbered.number", CHAT: "numbered.chat_key", **values}
     whole = RECORD.format(
         condition=condition,
+        last_number=message_numbers.LAST.format(key="id", stored="stored"),
         endpoint=", ".join(f"e.{name}" for name in outbox.ENDPOINT_COLUMNS),
         is_simple=f"({outbox.IS_SIMPLE})",
         columns=", ".join(column.quoted for column in given_columns()),
@@ -260,7 +260,7 @@ def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> boo
     set_as_loaded(chat, row[4])
     message.chat = chat  # also sets chat_id
     message._state.adding, message._state.db = False, DEFAULT_DB_ALIAS
-    message.chat.instance, instance.last_message_number = instance, message.number
+    message.chat.instance = instance
     if state == State.QUEUED:
         outbox.wake(endpoint)
     return True

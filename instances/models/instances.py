@@ -150,8 +150,10 @@ class Instance(models.Model):
     ban_phone_mask = models.CharField("banPhoneMask", max_length=200, blank=True, default="")
     pre_ban_message = models.TextField("preBanMessage", blank=True, default="")
 
-    # Gapless: increased by one UPDATE that locks the row until the event's transaction ends.
-    last_message_number = models.PositiveIntegerField(default=0, editable=False)
+    # Up to here, messages may have been deleted; see `last_message_number`.
+    stored_message_number = models.PositiveIntegerField(
+        default=0, editable=False, db_column="last_message_number"
+    )
 
     # Keys up to which rows of each table are being deleted; null: none. See instances/actions/cleaning.py.
     cleaning = ArrayField(models.BigIntegerField(), null=True, blank=True, editable=False)
@@ -321,6 +323,12 @@ class Instance(models.Model):
     def shown_status(self) -> str:
         """`accountStatus` of the wire contract: `not_paid` replaces all others."""
         return self.account_status if self.is_paid else NOT_PAID
+
+    @property
+    def last_message_number(self) -> int:
+        """The number of the newest message, 0 if there has been none. One query; see message_numbers.py."""
+        newer = self.messages.filter(number__gt=self.stored_message_number).order_by("-number")
+        return newer.values_list("number", flat=True).first() or self.stored_message_number
 
     @property
     def last_queue_number(self) -> int:

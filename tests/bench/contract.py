@@ -214,7 +214,7 @@ def fill(instance: Any, count: int) -> None:
             [instance.pk, chat.pk, count, count],
         )
         cursor.execute("VACUUM ANALYZE instances_message")
-    Instance.objects.filter(pk=instance.pk).update(last_message_number=count)
+    Instance.objects.filter(pk=instance.pk).update(stored_message_number=count)
 
 
 def messages(count: int, seconds: float) -> dict[str, float]:

@@ -92,7 +92,7 @@ def instance() -> Instance:
         ),
         batch_size=5_000,
     )  # fmt: skip
-    Instance.objects.filter(pk=made.pk).update(last_message_number=MESSAGES)
+    Instance.objects.filter(pk=made.pk).update(stored_message_number=MESSAGES)
     OutgoingQueue.objects.filter(pk=made.pk).update(last_number=MESSAGES // 3)
     for body in ("failed", "waits"):
         send_message(made, chat_id="17680560000", body=body)

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from hooks.sql import bulk_insert
-from instances import chat_ids, fast_lookup
+from instances import chat_ids, fast_lookup, message_numbers
 from instances.actions import events
 from instances.actions.chats import chats
 from instances.models import (
@@ -162,23 +162,14 @@ def write_messages(sent: Mapping[Instance, Sequence[SentMessage]]) -> None:
         {instance: {each.outgoing.chat_id: None for each in of_one} for instance, of_one in sent.items()},
         at=now,
     )
-    messages: dict[Instance, list[Message]] = {}
-    for instance, of_one in sent.items():
-        first = instance.last_message_number + 1
-        instance.last_message_number += len(of_one)
-        messages[instance] = [
+    last_numbers = message_numbers.last_numbers(list(sent))
+    messages = {
+        instance: [
             build_message(instance, each, number, known[instance.pk, each.outgoing.chat_id], now)
-            for number, each in enumerate(of_one, start=first)
+            for number, each in enumerate(of_one, start=last_numbers[instance.pk] + 1)
         ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f'UPDATE "{fast_lookup.TABLE}" i SET last_message_number = u.number'
-            " FROM unnest(%s::bigint[], %s::int[]) AS u (id, number) WHERE i.id = u.id",
-            [
-                [instance.pk for instance in sent],
-                [instance.last_message_number for instance in sent],
-            ],
-        )
+        for instance, of_one in sent.items()
+    }
     bulk_insert.insert([message for of_one in messages.values() for message in of_one])
     emitted: dict[Instance, list[events.Event]] = {}
     for instance, of_one in sent.items():

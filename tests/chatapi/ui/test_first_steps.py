@@ -89,7 +89,7 @@ def complete(instance: Instance) -> None:
     link_sandbox(instance)
     change_settings(instance, changes={"webhookUrl": "https://example.com/hook", "ackNotificationsOn": True})
     send_message(instance, chat_id="17680561234", body="hello")
-    Instance.objects.filter(pk=instance.pk).update(last_message_number=1)
+    Instance.objects.filter(pk=instance.pk).update(stored_message_number=1)
     for simulated in (True, False):
         instance.endpoint.hooks.create(
             kind=Kind.ACK, body=b"{}", state=State.DELIVERED, simulated=simulated, finished_at=timezone.now()

@@ -47,7 +47,7 @@ def example_data(instance: Instance, settings: Any) -> Instance:
     change_status(instance, substatus="normal")
     receive_message(instance, sender=CHAT, sender_name="Ann", body="Hello")
     Message.objects.update(message_id=RECEIVED, number=102)
-    Instance.objects.update(last_message_number=102)
+    Instance.objects.update(stored_message_number=102)
     hook = Hook.objects.get(kind=Kind.MESSAGE)
     Hook.objects.filter(pk=hook.pk).update(message=RECEIVED)
     cancel(hook, acting_user=None)

@@ -28,7 +28,7 @@ def receive(instance: Instance, count: int, sender: str = "17680561234") -> None
         first.number += 1
         first.message_id, first.time = f"{sender}-{more}", NOON + timedelta(seconds=more)
         first.save()
-    Instance.objects.filter(pk=instance.pk).update(last_message_number=first.number)
+    Instance.objects.filter(pk=instance.pk).update(stored_message_number=first.number)
 
 
 def numbers(answer: dict[str, list[dict[str, int]]]) -> list[int]:
