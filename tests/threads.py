@@ -3,11 +3,18 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import psycopg
 from django.db import connection
 
 T = TypeVar("T")
+
+
+def plain_session() -> psycopg.Connection[Any]:
+    """Returns a session of psycopg's own, beside Django's."""
+    parameters = connection.get_connection_params() | {"cursor_factory": None}
+    return psycopg.connect(**{name: value for name, value in parameters.items() if value is not None})
 
 
 def results_in_threads(work: Callable[[int], T], count: int) -> list[T]:

@@ -36,7 +36,11 @@ def acknowledge(issue: Issue, *, acting_user: ActingUser) -> Issue:
 def resend_missed(issue: Issue, *, instances: QuerySet[Any], acting_user: ActingUser) -> Redelivery:
     """Create the job that resends the issue's failed hooks. `instances` are those that the user may change.
 
-    Raises NotPossible if none can be resent.
+    Raises:
+        NotPossible: none can be resent.
+        redelivery.AlreadyPlanned: an open job resends them. Its period may be another one: the issue may have got an
+            older hook, or have been resolved since.
     """
     own = instances.filter(pk=issue.endpoint.instance_id)
-    return redelivery.plan(own, wanted=filter_of(issue), acting_user=acting_user)
+    cause = ("endpoint", "states", "outcomes", "status", "simulated", "kinds", "host", "hooks")
+    return redelivery.plan(own, wanted=filter_of(issue), acting_user=acting_user, same_if_equal=cause)

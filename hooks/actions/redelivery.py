@@ -7,7 +7,7 @@ second. The task is hooks.tasks.redeliver.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -21,6 +21,7 @@ from hooks.log.counts import MAX_COUNT
 from hooks.log.index_order import in_index_order, newest_key_of_each, newest_sql
 from hooks.log.selection import Filter, matching, sendable
 from hooks.models import (
+    OPEN_JOBS,
     UNFINISHED,
     Endpoint,
     Hook,
@@ -46,6 +47,16 @@ UPDATE hooks_hook h SET
 FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS u (id, place)
 WHERE h.id = u.id AND h.id = ANY(%(ids)s)
 """
+
+
+class AlreadyPlanned(NotPossible):
+    """An open job resends these hooks: a second click, or another member's. `job` is that job."""
+
+    def __init__(self, job: Redelivery) -> None:
+        super().__init__(
+            f"redelivery_{job.public_id.hex} resends these hooks already. Wait until it is finished, or cancel it."
+        )
+        self.job = job
 
 
 class Preview(NamedTuple):
@@ -121,11 +132,22 @@ def count(sql: str, keys: list[int], wanted: Filter) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-def plan(instances: QuerySet[Any], *, wanted: Filter, acting_user: ActingUser) -> Redelivery:
-    """Create the job; it starts within two seconds. Raises NotPossible if no hook can be resent.
+def plan(
+    instances: QuerySet[Any],
+    *,
+    wanted: Filter,
+    acting_user: ActingUser,
+    same_if_equal: Collection[str] | None = None,
+) -> Redelivery:
+    """Create the job; it starts within two seconds.
 
     The job resends the hooks that exist now, if they still match then. `planned` is the preview's count; if that is a
-    minimum, the job counts them exactly when it starts.
+    minimum, the job counts them exactly when it starts. `same_if_equal` names the keys of the filter that another open
+    job must share to be the same; by default all.
+
+    Raises:
+        NotPossible: no hook can be resent.
+        AlreadyPlanned: an open job is the same and covers as many instances; of two concurrent calls, one creates it.
     """
     counted = preview(instances, wanted)
     if not counted.ready and not counted.more:
@@ -134,6 +156,11 @@ def plan(instances: QuerySet[Any], *, wanted: Filter, acting_user: ActingUser) -
         )
     with transaction.atomic():
         newest = newest_key_of_each(endpoint_ids(instances), in_states(wanted, FINISHED))
+        # The lock: of two concurrent calls, the later one finds the job of the other.
+        list(Endpoint.objects.select_for_update(no_key=True).filter(pk__in=sorted(newest)[:1]).order_by())
+        same = find_same(wanted, same_if_equal, lanes=set(newest))
+        if same is not None:
+            raise AlreadyPlanned(same)
         job = Redelivery.objects.create(
             filter=wanted,
             up_to=max(newest.values(), default=0),
@@ -151,6 +178,19 @@ def plan(instances: QuerySet[Any], *, wanted: Filter, acting_user: ActingUser) -
             detail={"hooks": counted.ready, "filter": wanted},
         )
     return job
+
+
+def find_same(wanted: Filter, keys: Collection[str] | None, *, lanes: set[int]) -> Redelivery | None:
+    """Returns an open job with the same values of these keys of its filter, for these lanes or more. Two queries."""
+    open_jobs = Redelivery.objects.filter(state__in=OPEN_JOBS, parts__endpoint__in=lanes).distinct()
+    for job in open_jobs.prefetch_related("parts"):
+        found: Filter = job.filter
+        compared = keys if keys is not None else {*found, *wanted}
+        if all(found.get(key) == wanted.get(key) for key in compared) and lanes <= {
+            part.endpoint_id for part in job.parts.all()
+        }:
+            return job
+    return None
 
 
 def count_exactly(job: Redelivery) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hooks.explain.sentences import Explanation, explain, explain_outcome
-from hooks.models import Attempt, Issue, Outcome
+from hooks.models import CAUSE_HAS_STATUS, Attempt, Issue, Outcome, Side
+from hooks.urls.webhook_urls import host_of
 
 
 def explain_issues(issues: Iterable[Issue]) -> dict[int, Explanation]:
@@ -16,9 +17,17 @@ def explain_issues(issues: Iterable[Issue]) -> dict[int, Explanation]:
     found = list(issues)
     keys = [issue.last_attempt for issue in found]
     attempts = {attempt.pk: attempt for attempt in Attempt.objects.filter(pk__in=keys).order_by()}
-    return {
-        issue.pk: explain(attempts[issue.last_attempt])
-        if issue.last_attempt in attempts
-        else explain_outcome(Outcome(issue.outcome), url=issue.endpoint.url, status=issue.status or None)
-        for issue in found
-    }
+    return {issue.pk: explain_issue(issue, attempts.get(issue.last_attempt)) for issue in found}
+
+
+def explain_issue(issue: Issue, newest: Attempt | None) -> Explanation:
+    """Returns the explanation of an issue; `newest` is its newest failed attempt."""
+    if issue.outcome in CAUSE_HAS_STATUS and not issue.status:
+        return Explanation(
+            f"{host_of(issue.endpoint.url)} responds with many different status codes. Only 200 counts.",
+            Side.ENDPOINT,
+            "Check your server's error log, and whether a proxy in front of it responds instead.",
+        )
+    if newest is not None:
+        return explain(newest)
+    return explain_outcome(Outcome(issue.outcome), url=issue.endpoint.url, status=issue.status or None)

@@ -2,8 +2,9 @@
 
 A run reads the failed attempts that were recorded since the run before the last, by an index that has no others, so
 deliveries cost it nothing. Attempts get their ids before they are committed: the last run may have missed one, which
-this one reads. So each failure is read twice, and everything written follows from rows: hooks are counted again, not
-added. All of a run is one transaction, so nothing is left of one that is killed.
+this one reads. The mark advances only over ids whose transactions have ended, however long that takes. So each failure
+is read at least twice, and everything written follows from rows: hooks are counted again, not added. All of a run is
+one transaction, so nothing is left of one that is killed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from hooks.log.index_order import execute_in_index_order
@@ -31,6 +32,10 @@ SUCCESSES = 20  # deliveries that are compared to find the first and the last on
 # … among so many. An old hook that was resent in vain may have a million newer ones, delivered before its failure:
 # without the first delivery after it, the issue is resolved after QUIET.
 EXAMINED = 10_000
+
+# Status codes of an endpoint's issues of the last hour with one outcome. If there are more, all of them are one issue:
+# an endpoint that responds with a random code each time is one row and one mail, not hundreds.
+MAX_STATUSES = 5
 
 # Only attempts at the endpoint's present URL count: not those at a bin during a verification, nor at a URL that was
 # replaced. The laterals keep the order of the two lookups: the planner knows neither how many attempts are new, nor
@@ -74,6 +79,23 @@ DELETE FROM hooks_issue i WHERE NOT EXISTS (SELECT FROM hooks_endpoint e WHERE e
 """
 
 
+# The newest attempt, and the first transaction that has not begun, and the first one that has not ended: of the others'
+# transactions, which write.
+POSITION = """
+SELECT (SELECT coalesce(max(id), 0) FROM hooks_attempt), pg_snapshot_xmax(s)::text::bigint,
+    coalesce((SELECT min(x::text::bigint) FROM pg_snapshot_xip(s) AS x), pg_snapshot_xmax(s)::text::bigint)
+FROM pg_current_snapshot() AS s
+"""
+
+
+class Position(NamedTuple):
+    """Where the attempts end now. `begun` and `ended` are ids of transactions: all before them have begun, or ended."""
+
+    newest: int
+    begun: int
+    ended: int
+
+
 class Failures(NamedTuple):
     """The new failed attempts of one endpoint with one cause."""
 
@@ -93,12 +115,11 @@ def update() -> str:
     mark = lock_mark()
     if mark is None:
         return "another run is at work"
-    newest = newest_attempt()
-    failures = new_failures(after=mark.counted_up_to, newest=newest)
-    mark.counted_up_to, mark.newest = mark.newest, max(newest, mark.newest)
-    mark.save()
+    position = read_position()
+    failures = new_failures(after=mark.counted_up_to, newest=position.newest)
+    advance(mark, position)
     now = timezone.now()
-    touched = [record(found, now=now) for found in failures]
+    touched = [record(found, now=now) for found in group_statuses(failures, now=now)]
     write_counts(touched)
     resolved = resolve_recovered(now)
     dropped = drop_old(now)
@@ -108,17 +129,33 @@ def update() -> str:
 def lock_mark() -> IssueMark | None:
     """Returns the mark, locked; None if another run has it. The first run of all starts at the newest attempt."""
     if not IssueMark.objects.exists():
-        newest = newest_attempt()
-        IssueMark.objects.bulk_create(
-            [IssueMark(pk=1, counted_up_to=newest, newest=newest)], ignore_conflicts=True
+        position = read_position()
+        first = IssueMark(
+            pk=1,
+            counted_up_to=position.newest,
+            newest=position.newest,
+            begun=position.begun,
         )
+        IssueMark.objects.bulk_create([first], ignore_conflicts=True)
     return IssueMark.objects.select_for_update(skip_locked=True, no_key=True).first()
 
 
-def newest_attempt() -> int:
+def read_position() -> Position:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce(max(id), 0) FROM hooks_attempt")
-        return int(cursor.fetchone()[0])
+        cursor.execute(POSITION)
+        return Position(*cursor.fetchone())
+
+
+def advance(mark: IssueMark, position: Position) -> None:
+    """Move the mark to the attempts of the last run, unless a transaction of that time may still commit older ones.
+
+    The ids of transactions start again in another database cluster, to which a backup was restored: all have ended.
+    """
+    if position.ended < mark.begun <= position.begun:
+        return
+    mark.counted_up_to, mark.newest = mark.newest, max(position.newest, mark.newest)
+    mark.begun = position.begun
+    mark.save()
 
 
 def new_failures(*, after: int, newest: int) -> list[Failures]:
@@ -133,13 +170,82 @@ def new_failures(*, after: int, newest: int) -> list[Failures]:
         return [Failures(*row) for row in cursor.fetchall()]
 
 
+def group_statuses(failures: Sequence[Failures], *, now: datetime) -> list[Failures]:
+    """Returns the failures, with those of an endpoint that has responded with too many status codes as one. One query.
+
+    Their status is 0, and the endpoint's unresolved issues with one of the codes become one issue.
+    """
+    with_status: dict[tuple[int, str], list[Failures]] = {}
+    grouped = []
+    for found in failures:
+        if found.outcome in CAUSE_HAS_STATUS:
+            with_status.setdefault((found.endpoint_id, found.outcome), []).append(found)
+        else:
+            grouped.append(found)
+    recent = Issue.objects.filter(
+        Q(state__in=UNRESOLVED) | Q(resolved_at__gt=now - REOPEN_WITHIN),
+        endpoint_id__in={endpoint for endpoint, _ in with_status},
+        outcome__in=CAUSE_HAS_STATUS,
+    )
+    issues: dict[tuple[int, str], list[Issue]] = {}
+    for issue in recent.select_for_update(no_key=True).order_by("pk") if with_status else ():
+        issues.setdefault((issue.endpoint_id, issue.outcome), []).append(issue)
+    for key, several in with_status.items():
+        of_cause = issues.get(key, [])
+        statuses = {found.status for found in several} | {issue.status for issue in of_cause}
+        if 0 in statuses or len(statuses) > MAX_STATUSES:
+            merge_issues(of_cause)
+            several = [merge_failures(several)]
+        grouped += several
+    return grouped
+
+
+def merge_failures(several: Sequence[Failures]) -> Failures:
+    return several[0]._replace(
+        status=0,
+        first_at=min(found.first_at for found in several),
+        last_at=max(found.last_at for found in several),
+        first_hook=min(found.first_hook for found in several),
+        events_since=min(found.events_since for found in several),
+        last_attempt=max(found.last_attempt for found in several),
+    )
+
+
+def merge_issues(issues: Sequence[Issue]) -> None:
+    """Make the unresolved ones of these issues, which are locked, one issue for all status codes: the oldest of them.
+
+    It is open if one of them is. Resolved ones stay as they are, but an issue for all status codes is reopened.
+    """
+    unresolved = [issue for issue in issues if not issue.is_resolved]
+    if not unresolved:
+        return
+    kept = next((issue for issue in unresolved if not issue.status), unresolved[0])
+    kept.status = 0
+    kept.first_failed_at = min(issue.first_failed_at for issue in unresolved)
+    kept.last_failed_at = max(issue.last_failed_at for issue in unresolved)
+    kept.first_hook = min(issue.first_hook for issue in unresolved)
+    kept.events_since = min(issue.events_since for issue in unresolved)
+    kept.last_attempt = max(issue.last_attempt for issue in unresolved)
+    if any(issue.state == IssueState.OPEN for issue in unresolved):
+        kept.state, kept.acknowledged_at, kept.acknowledged_by = IssueState.OPEN, None, None
+    Issue.objects.filter(pk__in=[issue.pk for issue in unresolved if issue is not kept]).delete()
+    kept.save()
+
+
 def record(found: Failures, *, now: datetime) -> Issue:
     """Update, reopen or open the issue of these failures; returns it."""
+    is_from_future = found.last_at > now  # by a clock that was set back since
+    found = found._replace(first_at=min(found.first_at, now), last_at=min(found.last_at, now))
     issue = issues_of_cause(found).select_for_update(no_key=True).order_by("-pk").first()
     if issue is None:
         return open_issue(found, now=now)
     # If no failure is later, the last run has counted them, and the issue was resolved since.
-    if issue.resolved_at is not None and found.last_at > issue.last_failed_at:
+    is_later = found.last_attempt > issue.last_attempt or (
+        found.last_at > issue.last_failed_at and not is_from_future
+    )
+    if not is_later:
+        found = found._replace(last_at=issue.last_failed_at)
+    if issue.resolved_at is not None and is_later:
         if found.last_at - issue.resolved_at > REOPEN_WITHIN:
             return open_issue(without_former(found, issue.resolved_at), now=now)
         issue.state, issue.resolved_at, issue.opened_at = IssueState.OPEN, None, now

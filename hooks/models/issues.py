@@ -48,7 +48,8 @@ class Issue(models.Model):
     # issues of deleted endpoints.
     endpoint = models.ForeignKey(Endpoint, models.CASCADE, related_name="issues", db_constraint=False)
     outcome = models.CharField(max_length=10, choices=Outcome)
-    status = models.PositiveSmallIntegerField("status code", default=0)  # 0: it is not a part of the cause
+    # 0: it is not a part of the cause, or the endpoint responds with many different ones
+    status = models.PositiveSmallIntegerField("status code", default=0)
     state = models.CharField(max_length=12, choices=IssueState, default=IssueState.OPEN)
     first_failed_at = models.DateTimeField("first failed attempt")
     last_failed_at = models.DateTimeField("last failed attempt")
@@ -70,6 +71,7 @@ class Issue(models.Model):
     # the last state that the account's owner was mailed, and the mails of an hour; instances/maintenance/issue_mails.py
     mailed_state = models.CharField(max_length=12, blank=True, default="", db_default="")
     mails_at = ArrayField(models.DateTimeField(), default=list, db_default=[], blank=True)
+    mailing_at = models.DateTimeField("being mailed since", null=True, blank=True)
 
     objects = IssueQuerySet.as_manager()
 
@@ -112,6 +114,8 @@ class IssueMark(models.Model):
     # Attempts up to here are counted. Those up to `newest` are read again: one may have been committed late.
     counted_up_to = models.BigIntegerField("newest attempt of the run before the last")
     newest = models.BigIntegerField("newest attempt of the last run")
+    # attempts up to `newest` are all committed when no transaction before this one runs any more
+    begun = models.BigIntegerField("first transaction that had not begun then", default=0, db_default=0)
 
     class Meta:
         constraints = [models.CheckConstraint(name="hooks_issuemark_one", condition=models.Q(id=1))]

@@ -8,15 +8,15 @@ mail and its record sends it again.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from smtplib import SMTPException
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import send_mail
-from django.db.models import Q
+from django.core.mail import EmailMessage
+from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -26,13 +26,14 @@ from hooks.explain.issues import explain_issues
 from hooks.log.endpoint_numbers import limited
 from hooks.log.issue_hooks import count_hooks
 from hooks.models import Issue, IssueState
+from instances.maintenance.due_issues import due_issues, subject_of
 
 log = logging.getLogger(__name__)
 
-MAIL_AFTER = timedelta(minutes=2, seconds=30)
 # Further issues of an account wait until the oldest of these mails is an hour old, and are in one mail then.
 MAX_PER_HOUR = 4
 HOUR = timedelta(hours=1)
+RETRY_AFTER = timedelta(minutes=5)  # longer than any mail takes
 SHOWN = 20  # issues of a mail that are described; the others are counted
 
 
@@ -40,8 +41,11 @@ def send() -> str:
     """Mail what is due; returns a summary for the task's result."""
     now = timezone.now()
     sent = 0
-    for account, issues in due_issues(now).items():
+    for account in due_issues(now, "mailed_state"):
         if count_recent(account, now) >= MAX_PER_HOUR:
+            continue
+        issues = claim(account, now)
+        if not issues:
             continue
         try:
             send_issue_mail(account, issues)
@@ -50,30 +54,38 @@ def send() -> str:
             SMTPException,
         ) as error:  # the mail server is not reachable: the next run tries again
             log.warning("the mail about issues of account %s failed: %s", account.pk, error)
+            for issue in issues:
+                Issue.objects.filter(pk=issue.pk).update(mailing_at=None, mails_at=issue.mails_at)
             continue
         for issue in issues:
-            recent = [at for at in issue.mails_at if at > now - HOUR]
-            Issue.objects.filter(pk=issue.pk).update(mailed_state=issue.state, mails_at=[*recent, now])
+            Issue.objects.filter(pk=issue.pk).update(mailing_at=None, mailed_state=issue.state)
         sent += 1
     return f"{sent} mails sent"
 
 
-def due_issues(now: datetime) -> dict[Account, list[Issue]]:
-    """Returns by account the open issues that were not mailed, and the resolved ones that were mailed when open."""
-    opened = Q(state=IssueState.OPEN, opened_at__lte=now - MAIL_AFTER) & ~Q(mailed_state=IssueState.OPEN)
-    resolved = Q(state=IssueState.RESOLVED, mailed_state=IssueState.OPEN)
-    found = Issue.objects.filter(opened | resolved, endpoint__removed_at=None, endpoint__paused_at=None)
-    by_account: dict[Account, list[Issue]] = defaultdict(list)
-    for issue in found.select_related("endpoint__instance__owner__owner").order_by("pk"):
-        by_account[issue.endpoint.instance.owner].append(issue)
-    return by_account
+@transaction.atomic
+def claim(account: Account, now: datetime) -> list[Issue]:
+    """Returns the account's due issues as they are before this mail, which their rows in the database have now.
+
+    Empty while another run mails one of them, or RETRY_AFTER has not passed since a run that died.
+    """
+    keys = [issue.pk for issue in due_issues(now, "mailed_state").get(account, [])]
+    # the lock: of two runs, the later one reads what the other has written
+    list(Issue.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk"))
+    due = due_issues(now, "mailed_state").get(account, [])
+    if any(issue.mailing_at and now - RETRY_AFTER < issue.mailing_at <= now for issue in due):
+        return []
+    for issue in due:
+        recent = [at for at in issue.mails_at if now - HOUR < at <= now]
+        Issue.objects.filter(pk=issue.pk).update(mailing_at=now, mails_at=[*recent, now])
+    return due
 
 
 def count_recent(account: Account, now: datetime) -> int:
     """Returns the number of mails to the account in the last hour: all issues in one mail have its time."""
     mailed = Issue.objects.filter(endpoint__instance__owner=account).exclude(mails_at=[])
     times = mailed.order_by().values_list("mails_at", flat=True)
-    return len({at for of_issue in times for at in of_issue if at > now - HOUR})
+    return len({at for of_issue in times for at in of_issue if now - HOUR < at <= now})
 
 
 def send_issue_mail(account: Account, issues: Sequence[Issue]) -> None:
@@ -97,17 +109,15 @@ def send_issue_mail(account: Account, issues: Sequence[Issue]) -> None:
         "more": len(opened[SHOWN:]) + len(resolved[SHOWN:]),
         "page": f"{settings.SITE_URL}{reverse('issues:list')}",
     }
-    send_mail(
-        subject_of(opened or resolved, is_resolved=not opened),
+    EmailMessage(
+        subject_of([str(line["instance"]) for line in opened or resolved], is_resolved=not opened),
         render_to_string("instances/issues_mail.txt", context),
-        None,
-        [account.owner.email],
-    )
+        to=[account.owner.email],
+        headers={"Message-ID": message_id(issues)},
+    ).send()
 
 
-def subject_of(lines: Sequence[dict[str, Any]], *, is_resolved: bool) -> str:
-    """Returns "Hooks of Shop fail", "Hooks of Shop and 2 others fail", "Hooks of Shop are delivered again"."""
-    names = list(dict.fromkeys(str(line["instance"]) for line in lines))
-    others = len(names) - 1
-    more = f" and {others} other instance{'s' if others > 1 else ''}" if others else ""
-    return f"Hooks of {names[0]}{more} {'are delivered again' if is_resolved else 'fail'}"
+def message_id(issues: Sequence[Issue]) -> str:
+    """Returns the Message-ID of a mail about these issues in their states: the same if it is sent again."""
+    told = "".join(f"{issue.public_id.hex}{issue.state}{issue.opened_at.timestamp()}" for issue in issues)
+    return f"<issues-{sha256(told.encode()).hexdigest()[:32]}@{settings.SITE_HOST}>"

@@ -20,6 +20,7 @@ from hooks.models import Attempt, DroppedPartition, EmittedCount, Endpoint, Hook
 from hooks.sql import partitions
 from hooks.sql.partitions import Partition, first_id
 from tests.factories import InstanceFactory
+from tests.threads import plain_session
 
 TODAY = partitions.today()
 LONG_AGO = TODAY - timedelta(days=100)
@@ -98,12 +99,6 @@ def tables_of(partition: Partition) -> list[str]:
             [[partition.of(table) for table in partitions.TABLES]],
         )
         return [row[0] for row in cursor.fetchall()]
-
-
-def plain_session() -> psycopg.Connection[Any]:
-    """Returns a session of psycopg's own, beside Django's."""
-    parameters = connection.get_connection_params() | {"cursor_factory": None}
-    return psycopg.connect(**{name: value for name, value in parameters.items() if value is not None})
 
 
 def is_conserved() -> bool:

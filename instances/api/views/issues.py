@@ -102,7 +102,7 @@ class IssueViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Issue]):
         operation_id="resendIssue",
         summary="Resend what was missed",
         description="Creates a redelivery of the issue's failed hooks, `missed`. Hooks that are still retried are left "
-        "to their schedule.",
+        "to their schedule. 409 if none can be resent, or an open redelivery resends them already: the error names it.",
         parameters=[schema.ISSUE_ID],
         request=None,
         responses={201: RedeliverySerializer, **schema.error_responses(404, 409)},

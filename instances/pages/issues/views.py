@@ -17,6 +17,7 @@ from chatapi.ui.menu import MAX_COUNT
 from chatapi.ui.redirects import redirect_back
 from hooks.actions import issues as actions
 from hooks.actions.hooks import NotPossible
+from hooks.actions.redelivery import AlreadyPlanned
 from hooks.log.issue_hooks import FAILED_OR_RETRYING, filter_of
 from hooks.log.newest import newest_hooks
 from hooks.models import UNRESOLVED, Attempt, Hook, Issue, IssueQuerySet, IssueState, Outcome
@@ -26,6 +27,7 @@ from instances.pages.frame import InstanceFrame
 from instances.pages.issues.shown_issues import rows_of
 from instances.pages.log.attempts import show
 from instances.pages.log.scope import scope_of
+from instances.pages.redelivery.views import redirect_to_open_job
 
 UNRESOLVED_SHOWN = 100
 RESOLVED_SHOWN = 30
@@ -119,6 +121,8 @@ def resend(request: HttpRequest, public_id: UUID) -> HttpResponse:
     instances = Instance.objects.changeable_by(request.user)
     try:
         job = actions.resend_missed(found, instances=instances, acting_user=current_user(request))
+    except AlreadyPlanned as planned:
+        return redirect_to_open_job(request, planned.job)
     except NotPossible as reason:
         messages.error(request, str(reason))
         return redirect("issues:issue", public_id)

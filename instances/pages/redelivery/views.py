@@ -152,9 +152,17 @@ def create_job(
     """Creates the job and redirects to it; without one, to the log with this query."""
     try:
         job = redelivery.plan(instances, wanted=selected, acting_user=request.user)
+    except redelivery.AlreadyPlanned as found:
+        return redirect_to_open_job(request, found.job)
     except NotPossible as reason:
         messages.error(request, str(reason))
         return redirect_to_log(query)
+    return redirect("log:redelivery", job.public_id)
+
+
+def redirect_to_open_job(request: HttpRequest, job: Redelivery) -> HttpResponse:
+    """Redirects to the job that resends these hooks already, such as after a second click."""
+    messages.info(request, "This job resends these hooks already.")
     return redirect("log:redelivery", job.public_id)
 
 

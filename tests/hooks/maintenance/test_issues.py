@@ -8,14 +8,18 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from hooks.actions import redelivery
 from hooks.actions.endpoints import override_url
+from hooks.actions.issues import acknowledge, resend_missed
 from hooks.actions.redelivery import preview
+from hooks.explain.issues import explain_issues
 from hooks.log.issue_hooks import count_hooks, filter_of
 from hooks.maintenance import issues
-from hooks.models import Endpoint, Hook, Issue, IssueMark, IssueState, Outcome, State
+from hooks.models import Endpoint, Hook, Issue, IssueMark, IssueState, Outcome, Redelivery, State
 from instances.models import Instance
 from tests.factories import InstanceFactory
 from tests.hooks.attempted import attempt_hook
+from tests.threads import plain_session, results_in_threads
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now
@@ -126,6 +130,136 @@ def test_an_attempt_that_was_committed_late_is_read(endpoint: Endpoint) -> None:
     Issue.objects.filter(status=500).delete()
     issues.update()
     assert set(Issue.objects.values_list("status", flat=True)) == {404, 500}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_attempt_that_is_committed_many_runs_late_is_read() -> None:
+    """A transaction that waits for a lock may be open for minutes."""
+    endpoint = InstanceFactory(url="http://a.example/").endpoint
+    issues.update()
+    hook = attempt_hook(endpoint, 500)
+    late = hook.attempts.get().pk
+    hook.attempts.update(outcome=Outcome.OK)
+    with plain_session() as session:
+        session.execute("UPDATE hooks_attempt SET outcome = 'not_200' WHERE id = %s", [late])
+        for _ in range(4):
+            attempt_hook(endpoint, 404)
+            issues.update()
+        assert IssueMark.objects.get().counted_up_to < late
+        session.commit()
+    issues.update()
+    assert set(Issue.objects.values_list("status", flat=True)) == {404, 500}
+    for _ in range(2):
+        issues.update()
+    assert IssueMark.objects.get().counted_up_to > late
+
+
+def test_a_restored_backup_does_not_stop_the_mark(endpoint: Endpoint) -> None:
+    """The ids of transactions begin again in the new database."""
+    IssueMark.objects.update(begun=2**62)
+    last = attempt_hook(endpoint, 500).attempts.get().pk
+    for _ in range(2):
+        issues.update()
+    assert IssueMark.objects.get().counted_up_to == last
+
+
+# -- floods, and clocks
+
+
+def test_random_status_codes_are_one_issue(endpoint: Endpoint) -> None:
+    statuses = [*range(501, 501 + issues.MAX_STATUSES), *range(580, 600)]
+    hooks = []
+    for number, status in enumerate(statuses):
+        hooks.append(attempt_hook(endpoint, status, at=minutes_ago(50 - number)))
+        if number == 1:
+            acknowledge(run()[0], acting_user=None)
+        if number < issues.MAX_STATUSES:
+            assert len(run()) == number + 1
+    first = Issue.objects.order_by("pk")[0]
+    [issue] = run()
+    assert (issue.pk, issue.status, issue.state) == (first.pk, 0, IssueState.OPEN)
+    assert (issue.hooks, issue.first_hook, issue.events_since) == (25, hooks[0].pk, hooks[0].created_at)
+    assert (issue.first_failed_at, issue.last_failed_at) == (hooks[0].created_at, hooks[-1].created_at)
+    assert count_hooks([issue]) == {issue.pk: 25}
+    assert preview(Instance.objects.all(), filter_of(issue)).ready == 25
+    assert "many different status codes" in explain_issues([issue])[issue.pk].sentence
+
+    attempt_hook(endpoint, 200, at=minutes_ago(10))
+    attempt_hook(endpoint, 433, at=minutes_ago(5))
+    [issue] = run()
+    assert (issue.status, issue.state, issue.hooks) == (0, IssueState.OPEN, 26)
+
+
+def test_status_codes_between_deliveries_are_few_issues(endpoint: Endpoint) -> None:
+    """Each of these issues is resolved before the next one is opened."""
+    for number in range(20):
+        attempt_hook(endpoint, 500 + number, at=minutes_ago(50 - 2 * number))
+        attempt_hook(endpoint, 200, at=minutes_ago(49 - 2 * number))
+        found = run()
+    assert len(found) == issues.MAX_STATUSES + 1
+    assert {issue.state for issue in found} == {IssueState.RESOLVED}
+
+
+def test_status_codes_of_several_endpoints_are_not_grouped(endpoint: Endpoint) -> None:
+    for number in range(issues.MAX_STATUSES + 1):
+        attempt_hook(InstanceFactory(url="http://other.example/").endpoint, 500 + number)
+    assert 0 not in {issue.status for issue in run()}
+
+
+def test_a_clock_that_was_ahead_does_not_keep_an_issue_open(endpoint: Endpoint) -> None:
+    attempt_hook(endpoint, 500, at=minutes_ago(-600))
+    [issue] = run()
+    assert issue.last_failed_at <= NOW()
+    Endpoint.objects.update(failing_since=None)
+    attempt_hook(endpoint, 200)
+    [issue] = run()
+    assert issue.state == IssueState.RESOLVED
+    attempt_hook(endpoint, 500)
+    [issue] = run()
+    assert issue.state == IssueState.OPEN
+
+
+# -- resending what was missed
+
+
+def test_a_second_click_creates_no_second_job(endpoint: Endpoint) -> None:
+    for age in (5, 4):
+        attempt_hook(endpoint, 500, at=minutes_ago(age))
+    [issue] = run()
+    instances = Instance.objects.all()
+    job = resend_missed(issue, instances=instances, acting_user=None)
+    attempt_hook(endpoint, 500, at=minutes_ago(3))
+    Issue.objects.update(events_since=issue.events_since - timedelta(hours=1))
+    for _ in range(2):
+        issue.refresh_from_db()
+        with pytest.raises(
+            redelivery.AlreadyPlanned, match=f"redelivery_{job.public_id.hex} resends"
+        ) as found:
+            resend_missed(issue, instances=instances, acting_user=None)
+        assert found.value.job == job
+        attempt_hook(endpoint, 200)
+        run()  # resolved: its period has an end now
+    redelivery.cancel(job, acting_user=None)
+    assert resend_missed(issue, instances=instances, acting_user=None) != job
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_members_at_once_create_one_job() -> None:
+    endpoint = InstanceFactory(url="http://a.example/").endpoint
+    issues.update()
+    attempt_hook(endpoint, 500)
+    issues.update()
+    issue = Issue.objects.get()
+
+    def resend(_: int) -> Redelivery:
+        try:
+            return resend_missed(issue, instances=Instance.objects.all(), acting_user=None)
+        except redelivery.AlreadyPlanned as found:
+            return found.job
+
+    results = results_in_threads(resend, 4)
+    assert {job.pk for job in results} == set(Redelivery.objects.values_list("pk", flat=True))
+    assert Redelivery.objects.count() == 1
 
 
 # -- recovery

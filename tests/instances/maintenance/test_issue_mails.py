@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -12,6 +13,7 @@ from hooks.actions.issues import acknowledge
 from hooks.maintenance import issues
 from hooks.models import Issue
 from instances.maintenance import issue_mails
+from instances.maintenance.due_issues import TELL_AFTER
 from instances.models import Instance
 from tests.factories import AccountFactory, InstanceFactory, create_issue
 from tests.hooks.attempted import attempt_hook
@@ -29,7 +31,7 @@ def shop() -> Instance:
 
 def let_time_pass() -> None:
     for issue in Issue.objects.all():
-        earlier = issue.opened_at - issue_mails.MAIL_AFTER
+        earlier = issue.opened_at - TELL_AFTER
         Issue.objects.filter(pk=issue.pk).update(opened_at=earlier)
 
 
@@ -103,6 +105,54 @@ def test_a_mail_that_was_not_sent_is_sent_by_the_next_run(
         raise ConnectionRefusedError
 
     with monkeypatch.context() as patched:
-        patched.setattr(issue_mails, "send_mail", refuse)
+        patched.setattr(mail.EmailMessage, "send", refuse)
         issue_mails.send()
+    assert issue_mails.send() == "1 mails sent"
+
+
+def test_a_mail_whose_run_was_killed_is_sent_again_with_its_message_id(
+    shop: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mailboxes drop a second mail with the same id. A crash in each run does not send more than usual."""
+    create_issue(shop.endpoint, opened_at=timezone.now() - timedelta(hours=1))
+    send = issue_mails.send_issue_mail
+
+    def die_afterwards(*arguments: Any) -> None:
+        send(*arguments)
+        raise SystemExit
+
+    def let_the_claim_end() -> None:
+        Issue.objects.update(mailing_at=timezone.now() - issue_mails.RETRY_AFTER)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(issue_mails, "send_issue_mail", die_afterwards)
+        for _ in range(issue_mails.MAX_PER_HOUR - 1):
+            with pytest.raises(SystemExit):
+                issue_mails.send()
+            assert issue_mails.send() == "0 mails sent"  # it may still be at work
+            let_the_claim_end()
+    assert issue_mails.send() == "1 mails sent"
+    let_the_claim_end()
+    issue_mails.send()
+    assert len(mail.outbox) == issue_mails.MAX_PER_HOUR
+    assert len({sent.extra_headers["Message-ID"] for sent in mail.outbox}) == 1
+
+
+def test_a_run_during_a_run_sends_no_second_mail(shop: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow mail server makes a run last longer than the minute until the next one."""
+    create_issue(shop.endpoint, opened_at=timezone.now() - timedelta(hours=1))
+    send, results = issue_mails.send_issue_mail, []
+
+    def run_meanwhile(*arguments: Any) -> None:
+        results.append(issue_mails.send())
+        send(*arguments)
+
+    monkeypatch.setattr(issue_mails, "send_issue_mail", run_meanwhile)
+    results.append(issue_mails.send())
+    assert (results, len(mail.outbox)) == (["0 mails sent", "1 mails sent"], 1)
+
+
+def test_a_clock_that_was_ahead_delays_no_mail(shop: Instance) -> None:
+    later = timezone.now() + timedelta(days=1)
+    create_issue(shop.endpoint, opened_at=later, mails_at=[later - timedelta(minutes=n) for n in range(4)])
     assert issue_mails.send() == "1 mails sent"
