@@ -71,10 +71,11 @@ def issue_key(
     `by_key` is the key of the program that asks for it.
 
     Raises:
-        NotAllowed: it would have a scope that `by_key` does not have, or be valid for longer.
+        NotAllowed: it would have a scope that `by_key` does not have, or be valid for longer; or `by_key` has ended.
         NotPossible: it has no scope or expires in the past, or MAX_KEYS is reached.
     """
     if by_key is not None:
+        raise_if_ended_meanwhile(by_key)
         raise_if_more_than(by_key, scopes, expires_at)
     if not scopes:
         raise NotPossible("Choose at least one scope.")
@@ -104,6 +105,19 @@ def issue_key(
         expires=expires_at.isoformat() if expires_at else None,
     )
     return key, plaintext
+
+
+def raise_if_ended_meanwhile(key: AccountKey) -> None:
+    """Raises NotAllowed if the key was revoked after its call had begun: it must not leave another key behind.
+
+    The lock orders this call and the revocation: after the one, the key is refused; before the other, the new key is
+    among those that the owner sees.
+    """
+    row = AccountKey.objects.select_for_update(no_key=True).get(pk=key.pk)
+    try:
+        raise_if_ended(row, timezone.now())
+    except KeyEnded as error:
+        raise NotAllowed(str(error)) from None
 
 
 def raise_if_more_than(key: AccountKey, scopes: Collection[Scope], expires_at: datetime | None) -> None:
@@ -283,7 +297,8 @@ def authenticate_key_with(
     raise_if_ended(key, now)
     if key.account.blocked_at is not None:
         raise Blocked
-    if key.last_used_at is None or now - key.last_used_at >= KEY_USE_RECORDED_EVERY:
+    # a time in the future is that of a clock that was set back since
+    if key.last_used_at is None or abs(now - key.last_used_at) >= KEY_USE_RECORDED_EVERY:
         AccountKey.objects.filter(pk=key.pk).update(last_used_at=now, last_used_from=address)
     return key, values
 

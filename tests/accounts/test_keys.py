@@ -1,16 +1,29 @@
 """The account key `uid`: shown once, stored as a digest, listed by its prefix, rotated, revoked."""
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import psycopg
 import pytest
 import time_machine
 from django.db import connection
 
 from accounts.actions import keys
-from accounts.actions.keys import KeyEnded, NotPossible, authenticate_key, issue_key, revoke_key, rotate_key
+from accounts.actions.keys import (
+    KeyEnded,
+    NotAllowed,
+    NotPossible,
+    authenticate_key,
+    issue_key,
+    revoke_key,
+    rotate_key,
+)
 from accounts.actions.users import set_rights, sign_up
 from accounts.models import Account, AccountKey, KeyState, Scope, User, key_digest
+from tests.threads import plain_session
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -200,3 +213,56 @@ def test_the_use_of_a_key_is_recorded_once_a_minute(alice: Account) -> None:
             noted.append(AccountKey.objects.get().last_used_at)
 
     assert noted == [NOON, NOON, NOON + timedelta(seconds=60)]
+
+
+def test_a_clock_that_was_ahead_does_not_stop_the_recording_of_uses(alice: Account) -> None:
+    _, plaintext = issue_key(alice, acting_user=alice.owner)
+    with time_machine.travel(NOON + timedelta(days=1), tick=False):
+        authenticate_key(plaintext)
+    with time_machine.travel(NOON, tick=False):
+        authenticate_key(plaintext)
+    assert AccountKey.objects.get().last_used_at == NOON
+
+
+def test_a_key_that_is_revoked_during_its_call_creates_none(alice: Account) -> None:
+    """Its holder could continue with the new key."""
+    _, text = issue_key(alice, acting_user=alice.owner)
+    other, _ = issue_key(alice, acting_user=alice.owner)
+    caller = authenticate_key(text)
+    assert caller is not None
+    revoke_key(AccountKey.objects.get(pk=caller.pk), acting_user=alice.owner)
+    for create in (issue_key, lambda *_, **given: rotate_key(other, **given)):
+        with pytest.raises(NotAllowed, match="was revoked on"):
+            create(alice, by_key=caller, acting_user=alice.owner)
+    other.refresh_from_db()
+    assert (AccountKey.objects.count(), other.state) == (2, KeyState.ACTIVE)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_created_beside_a_revocation_is_seen_or_refused(alice: Account) -> None:
+    """The creation waits for a revocation that is not committed yet."""
+    caller, _ = issue_key(alice, acting_user=alice.owner)
+    with plain_session() as session, ThreadPoolExecutor(1) as threads:
+        session.execute("UPDATE accounts_accountkey SET revoked_at = now() WHERE id = %s", [caller.pk])
+
+        def create() -> str:
+            try:
+                issue_key(alice, by_key=caller, acting_user=None)
+            except NotAllowed as error:
+                return str(error)
+            finally:
+                connection.close()
+            return "created"
+
+        result = threads.submit(create)
+        wait_until_a_session_waits(session)
+        session.commit()
+        assert "was revoked on" in result.result()
+    assert AccountKey.objects.count() == 1
+
+
+def wait_until_a_session_waits(session: psycopg.Connection[Any]) -> None:
+    """Returns as soon as another session waits for a lock that this one has."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    while not (session.execute(waiting).fetchone() or [0])[0]:
+        time.sleep(0.01)
