@@ -43,4 +43,5 @@ class InstancesConfig(AppConfig):
         frame.register_read_only_rule(is_read_only)
         frame.register_part(Place.TOPBAR, 10, "instances/pages/frame/chooser.html")
         frame.register_part(Place.READ_ONLY, 10, "instances/pages/frame/viewer.html")
+        frame.register_part(Place.ACCOUNT, 5, "instances/pages/alerts/entry.html")
         frame.register_part(Place.NOTES, 10, "instances/pages/frame/first_steps.html")

@@ -16,6 +16,8 @@ from accounts.models import Account, AccountKey, AuditEntry, Invitation, Member,
 from accounts.views.audit_log import entry_for_owner
 from hooks.models import Attempt, Endpoint, Hook, Issue, Redelivery
 from instances.models import (
+    Alert,
+    AlertWebhook,
     BannedContact,
     ChannelLink,
     Chat,
@@ -74,6 +76,11 @@ def account_tables() -> list[Table]:
         table(
             "keys", AccountKey, "account", "name", "prefix", "can_read", "can_send", "can_manage", "created_at",
             "last_used_at", "last_used_from", "expires_at", "replaced_at", "revoked_at",
+        ),
+        table("alert_webhook", AlertWebhook, "account", "url", "created_at"),
+        table(
+            "alerts", Alert, "webhook__account", "public_id", "body", "is_test", "created_at", "state", "attempts_made",
+            "attempts",
         ),
         table(
             "payments", Payment, "account", "instance__number", "days", "amount", "currency", "paid_at", "note"

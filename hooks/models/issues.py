@@ -72,6 +72,8 @@ class Issue(models.Model):
     mailed_state = models.CharField(max_length=12, blank=True, default="", db_default="")
     mails_at = ArrayField(models.DateTimeField(), default=list, db_default=[], blank=True)
     mailing_at = models.DateTimeField("being mailed since", null=True, blank=True)
+    # the last state that the account's alert webhook was sent; instances/maintenance/alert_webhook.py
+    alerted_state = models.CharField(max_length=12, blank=True, default="", db_default="")
 
     objects = IssueQuerySet.as_manager()
 

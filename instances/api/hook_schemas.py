@@ -1,10 +1,14 @@
-"""The JSON Schemas (2020-12) of hooks, generated from the types of their bodies in instances/payload_types.py."""
+"""The JSON Schemas (2020-12) of hooks and alerts, generated from the types of their bodies.
+
+instances/payload_types.py and instances/alert_payloads.py have the types.
+"""
 
 import inspect
 from types import NoneType, UnionType
 from typing import Annotated, Any, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
 from hooks.models import Kind
+from instances.alert_payloads import IssuesAlert
 from instances.payload_types import AckHook, ChatHook, MessageHook, StatusHook
 
 # Kind of hook → the type of its body.
@@ -26,7 +30,7 @@ SIMPLE: dict[Any, dict[str, Any]] = {
 def hook_schemas() -> dict[str, dict[str, Any]]:
     """Returns the schema of each body and of each object in it, by name. They refer to each other as components."""
     found: dict[str, dict[str, Any]] = {}
-    for body in BODIES.values():
+    for body in (*BODIES.values(), IssuesAlert):
         describe(body, found)
     return dict(sorted(found.items()))
 

@@ -9,6 +9,7 @@ from instances.api.sandbox.message_views import CallView, MessageView, PhoneMess
 from instances.api.sandbox.phone_views import PhoneView, ResetView
 from instances.api.sandbox.write_at_once import usual_calls_at_once
 from instances.api.views.account import AccountView
+from instances.api.views.alerts import AlertSecretView, AlertTestView, AlertViewSet, AlertWebhookView
 from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, RotateSecretView
 from instances.api.views.endpoints import EndpointViewSet
 from instances.api.views.hooks import HookViewSet
@@ -34,6 +35,10 @@ ROUTES = (
     ("keys/<str:id>/revoke", KeyViewSet.as_view({"post": "revoke"}), "key-revoke"),
     ("members", MembersView.as_view(), "members"),
     ("members/<str:id>", MemberView.as_view(), "member"),
+    ("alert-webhook", AlertWebhookView.as_view(), "alert-webhook"),
+    ("alert-webhook/rotate-secret", AlertSecretView.as_view(), "alert-webhook-rotate-secret"),
+    ("alert-webhook/test", AlertTestView.as_view(), "alert-webhook-test"),
+    ("alert-webhook/alerts", AlertViewSet.as_view({"get": "list"}), "alert-webhook-alerts"),
     ("channels", ChannelsView.as_view(), "channels"),
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),

@@ -1,4 +1,4 @@
-"""The `webhooks` section of the OpenAPI document: the requests that endpoints receive, one per kind of hook."""
+"""The `webhooks` section of the OpenAPI document: what endpoints and alert webhooks receive."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from hooks.models import GUARANTEED_ATTEMPTS, Kind
-from instances import hook_examples
+from instances import alert_examples, hook_examples
+from instances.actions.alerts import MAX_ATTEMPTS
+from instances.alert_payloads import IssuesAlert
 from instances.api.hook_schemas import BODIES, hook_schemas
 from instances.models import Instance
 from instances.payload_examples import SITE
@@ -81,11 +83,47 @@ RESPONSES = {
     },
 }
 
+ALERT = Webhook(
+    "An alert",
+    "Sent to the account's alert webhook: issues that are new and still open, and those that are resolved.",
+    {
+        "An endpoint that fails": alert_examples.opened,
+        "An endpoint that responds again": alert_examples.recovered,
+        "A test": alert_examples.tested,
+    },
+)
+ALERT_HEADERS = HEADERS | {
+    "webhook-id": ("The alert's `id`, the same for all attempts.", True, {"type": "string"}),
+    "webhook-signature": (
+        "`v1,…`: Standard Webhooks, with the alert webhook's secret; during a rotation two, separated by a space.",
+        True,
+        {"type": "string"},
+    ),
+    "webhook-simulated": (
+        "`1` on test alerts; others do not have it.",
+        False,
+        {"type": "string", "const": "1"},
+    ),
+}
+ALERT_RESPONSES = {
+    **RESPONSES,
+    "default": {
+        "description": "Not delivered. So is a response that takes longer than 10 s. The alert is retried, up to "
+        f"{MAX_ATTEMPTS} attempts within four hours; `Retry-After` is observed up to an hour."
+    },
+}
+
 
 def add_webhooks(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """drf-spectacular's post-processing hook: adds the section and the schemas of the bodies."""
     result["webhooks"] = {
-        kind.value: {"post": describe_webhook(kind, webhook)} for kind, webhook in WEBHOOKS.items()
+        kind.value: {"post": describe_webhook(f"{kind.value}Hook", BODIES[kind], webhook)}
+        for kind, webhook in WEBHOOKS.items()
+    }
+    result["webhooks"]["alert"] = {
+        "post": describe_webhook(
+            "alert", IssuesAlert, ALERT, headers=ALERT_HEADERS, responses=ALERT_RESPONSES
+        )
     }
     schemas = result["components"]["schemas"]
     result["components"]["schemas"] = dict(sorted((schemas | hook_schemas()).items()))
@@ -93,22 +131,29 @@ def add_webhooks(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
-def describe_webhook(kind: Kind, webhook: Webhook) -> dict[str, Any]:
+def describe_webhook(
+    operation_id: str,
+    body: type[Any],
+    webhook: Webhook,
+    *,
+    headers: dict[str, tuple[str, bool, dict[str, Any]]] = HEADERS,
+    responses: dict[str, Any] = RESPONSES,
+) -> dict[str, Any]:
     return {
-        "operationId": f"{kind.value}Hook",
+        "operationId": operation_id,
         "tags": [TAG],
         "summary": webhook.summary,
         "description": webhook.description,
         "security": [],
         "parameters": [
             {"in": "header", "name": name, "description": text, "required": required, "schema": schema}
-            for name, (text, required, schema) in HEADERS.items()
+            for name, (text, required, schema) in headers.items()
         ],
         "requestBody": {
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"$ref": f"#/components/schemas/{BODIES[kind].__name__}"},
+                    "schema": {"$ref": f"#/components/schemas/{body.__name__}"},
                     "examples": {
                         summary.title().replace(" ", ""): {"value": example_body(build), "summary": summary}
                         for summary, build in webhook.examples.items()
@@ -116,7 +161,7 @@ def describe_webhook(kind: Kind, webhook: Webhook) -> dict[str, Any]:
                 }
             },
         },
-        "responses": RESPONSES,
+        "responses": responses,
     }
 
 

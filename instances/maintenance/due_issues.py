@@ -1,7 +1,7 @@
-"""Which issues an account is to be told of: new ones, and those that are resolved. Mails and the alert webhook use it.
+"""Which issues an account is to be notified of, by a mail or its alert webhook: new and resolved ones.
 
-An issue is opened within a minute of its first failure, and told after TELL_AFTER, so within five minutes; an endpoint
-that only restarts is not told.
+An issue is opened within a minute of its first failure, and its account is notified after NOTIFY_AFTER, so within five
+minutes; an endpoint that only restarts causes no notification.
 """
 
 from __future__ import annotations
@@ -16,19 +16,30 @@ from django.db.models import Q
 from accounts.models import Account
 from hooks.models import Issue, IssueState
 
-TELL_AFTER = timedelta(minutes=2, seconds=30)
+NOTIFY_AFTER = timedelta(minutes=2, seconds=30)
+# Further issues of an account wait until the oldest of these mails or alerts is an hour old, and are in one then.
+MAX_PER_HOUR = 4
+HOUR = timedelta(hours=1)
 
 
-def due_issues(now: datetime, told: Literal["mailed_state"]) -> dict[Account, list[Issue]]:
-    """Returns by account the open issues that it was not told of, and the resolved ones that it was told of when open.
+def due_issues(
+    now: datetime, sent_state: Literal["mailed_state", "alerted_state"], *, account: Account | None = None
+) -> dict[Account, list[Issue]]:
+    """Returns by account the open issues that it was not notified of, and the resolved ones of which it was, when open.
 
-    `told` is the column with the last state that it was told. Opened in the future: the clock was wrong and set back.
+    `sent_state` is the column with the state of its last notification. An issue opened in the future is due: the clock
+    was wrong and set back.
+    `account`: only of this one; by default, of all accounts that have this kind of notification. One query.
     """
-    is_told = Q(**{told: IssueState.OPEN})
-    opened_long_ago = Q(opened_at__lte=now - TELL_AFTER) | Q(opened_at__gt=now)
-    opened = Q(opened_long_ago, state=IssueState.OPEN) & ~is_told
-    resolved = Q(state=IssueState.RESOLVED) & is_told
+    is_notified = Q(**{sent_state: IssueState.OPEN})
+    opened_long_ago = Q(opened_at__lte=now - NOTIFY_AFTER) | Q(opened_at__gt=now)
+    opened = Q(opened_long_ago, state=IssueState.OPEN) & ~is_notified
+    resolved = Q(state=IssueState.RESOLVED) & is_notified
     found = Issue.objects.filter(opened | resolved, endpoint__removed_at=None, endpoint__paused_at=None)
+    if sent_state == "alerted_state":
+        found = found.filter(endpoint__instance__owner__alert_webhook__isnull=False)
+    if account is not None:
+        found = found.filter(endpoint__instance__owner=account)
     by_account: dict[Account, list[Issue]] = defaultdict(list)
     for issue in found.select_related("endpoint__instance__owner__owner").order_by("pk"):
         by_account[issue.endpoint.instance.owner].append(issue)

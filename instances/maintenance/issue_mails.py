@@ -26,13 +26,10 @@ from hooks.explain.issues import explain_issues
 from hooks.log.endpoint_numbers import limited
 from hooks.log.issue_hooks import count_hooks
 from hooks.models import Issue, IssueState
-from instances.maintenance.due_issues import due_issues, subject_of
+from instances.maintenance.due_issues import HOUR, MAX_PER_HOUR, due_issues, subject_of
 
 log = logging.getLogger(__name__)
 
-# Further issues of an account wait until the oldest of these mails is an hour old, and are in one mail then.
-MAX_PER_HOUR = 4
-HOUR = timedelta(hours=1)
 RETRY_AFTER = timedelta(minutes=5)  # longer than any mail takes
 SHOWN = 20  # issues of a mail that are described; the others are counted
 
@@ -69,10 +66,10 @@ def claim(account: Account, now: datetime) -> list[Issue]:
 
     Empty while another run mails one of them, or RETRY_AFTER has not passed since a run that died.
     """
-    keys = [issue.pk for issue in due_issues(now, "mailed_state").get(account, [])]
+    keys = [issue.pk for issue in due_issues(now, "mailed_state", account=account).get(account, [])]
     # the lock: of two runs, the later one reads what the other has written
     list(Issue.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk"))
-    due = due_issues(now, "mailed_state").get(account, [])
+    due = due_issues(now, "mailed_state", account=account).get(account, [])
     if any(issue.mailing_at and now - RETRY_AFTER < issue.mailing_at <= now for issue in due):
         return []
     for issue in due:
@@ -119,5 +116,5 @@ def send_issue_mail(account: Account, issues: Sequence[Issue]) -> None:
 
 def message_id(issues: Sequence[Issue]) -> str:
     """Returns the Message-ID of a mail about these issues in their states: the same if it is sent again."""
-    told = "".join(f"{issue.public_id.hex}{issue.state}{issue.opened_at.timestamp()}" for issue in issues)
-    return f"<issues-{sha256(told.encode()).hexdigest()[:32]}@{settings.SITE_HOST}>"
+    states = "".join(f"{issue.public_id.hex}{issue.state}{issue.opened_at.timestamp()}" for issue in issues)
+    return f"<issues-{sha256(states.encode()).hexdigest()[:32]}@{settings.SITE_HOST}>"

@@ -1,5 +1,6 @@
 """The models of an instance: settings and status, chats and messages, queues, the sandbox's contacts."""
 
+from instances.models.alerts import Alert, AlertState, AlertWebhook
 from instances.models.bans import BannedContact
 from instances.models.chats import (
     Chat,
@@ -78,6 +79,9 @@ __all__ = [
     "AccountStatus",
     "Ack",
     "ActionType",
+    "Alert",
+    "AlertState",
+    "AlertWebhook",
     "BannedContact",
     "Channel",
     "ChannelLink",

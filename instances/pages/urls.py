@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from instances.pages.alerts import views as alert_views
 from instances.pages.docs import views as docs_views
 from instances.pages.endpoints import endpoint_views
 from instances.pages.endpoints import list_views as endpoint_list_views
@@ -129,6 +130,13 @@ issues = [
     path("<uuid:public_id>/acknowledge/", issue_views.acknowledge, name="acknowledge"),
     path("<uuid:public_id>/resend/", issue_views.resend, name="resend"),
 ]
+# Beside those of accounts/urls.py.
+alerts = [
+    path("", alert_views.alerts, name="alerts"),
+    path("remove/", alert_views.remove, name="remove"),
+    path("rotate-secret/", alert_views.rotate_secret, name="rotate-secret"),
+    path("test/", alert_views.send_test, name="test"),
+]
 # Two path segments each, so no URL is that of a method of the wire contract.
 handbook = [
     path("contract/", docs_views.contract, name="contract"),
@@ -141,6 +149,7 @@ urlpatterns = [
     path("instances/", include((instances, "instances"))),
     path("log/", include((deliveries, "log"))),
     path("issues/", include((issues, "issues"))),
+    path("account/alerts/", include((alerts, "account-alerts"))),
     path("api/", include((handbook, "docs"))),
     path("invite/<slug:code>", invitation, name="invitation"),
     path("media/<str:key>/<str:name>", media, name="media"),

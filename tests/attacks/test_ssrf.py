@@ -227,6 +227,17 @@ def rest(name: str, verb: str, field: str, **fields: str) -> Callable[[Target, s
     return call
 
 
+def alert_on_page(target: Target, url: str) -> Any:
+    """Sets the alert webhook of the account, and sends a test alert to it."""
+    target.client("owner").post(reverse("account-alerts:alerts"), {"url": url})
+    return target.client("owner").post(reverse("account-alerts:test"))
+
+
+def alert_over_rest(target: Target, url: str) -> Any:
+    rest("instances-api:alert-webhook", "PUT", "url")(target, url)
+    return rest("instances-api:alert-webhook-test", "POST", "unused")(target, url)
+
+
 PLACES: dict[str, Callable[[Target, str], Any]] = {
     "page: webhook URL": page("instances:address"),
     "page: test of the URL": page("instances:address-test"),
@@ -254,6 +265,8 @@ PLACES: dict[str, Callable[[Target, str], Any]] = {
     "REST: file of the own phone": rest("instances-api:sandbox-phone-messages", "POST", "file", to="17680561234"),
     "REST: replay of a capture": rest("instances-api:bin-capture-replay", "POST", "url"),
     "REST: simulation": rest("instances-api:simulations", "POST", "url", kind="message"),
+    "page: alert webhook": alert_on_page,
+    "REST: alert webhook": alert_over_rest,
     "REST: picture of a contact": rest("instances-api:sandbox-contact", "PUT", "image"),
 }  # fmt: skip
 # All spellings for one place of each way to connect, and every eighth for the others: they share the code.

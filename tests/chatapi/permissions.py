@@ -21,6 +21,7 @@ from hooks import outbox
 from hooks.actions import redelivery
 from hooks.actions.hooks import cancel
 from hooks.models import Hook, Kind, State
+from instances.actions.alerts import set_url
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.models import Instance
@@ -91,6 +92,7 @@ class World:
         cancel(self.hook, acting_user=None)
         self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), wanted={}, acting_user=None)
         self.issue = create_issue(self.instance.endpoint)
+        set_url(self.account, url="http://127.0.0.1:9/alerts", acting_user=None)
         with transaction.atomic():
             outbox.count_emitted(self.instance.pk)  # or the sum of `hooks check` would be wrong
         self.simulated = Hook.objects.create(

@@ -165,6 +165,11 @@ accounts:invitation-accept                   POST   302 302 302 302 302 302
 accounts:first-administrator                 GET    302 302 302 302 302 302
 accounts:first-administrator                 POST   302 302 302 302 302 302
 accounts:audit-log                           GET    302 200 200 200 200 200
+account-alerts:alerts                        GET    302 200 200 200 200 200
+account-alerts:alerts                        POST   302 422 422 422 422 422
+account-alerts:test                          POST   302 404 404 404 302 404
+account-alerts:rotate-secret                 POST   302 404 404 404 302 404
+account-alerts:remove                        POST   302 404 404 404 302 404
 account-export                               GET    302 200 200 200 200 200
 account-delete                               GET    302 200 200 200 200 200
 account-delete                               POST   302 200 200 200 200 200
@@ -225,6 +230,12 @@ instances-api:instance                       GET    401 404 404 404 200 404
 instances-api:instance                       PATCH  401 404 404 404 200 404
 instances-api:instance                       DELETE 401 404 404 404 204 404
 instances-api:channels                       GET    401 200 200 200 200 200
+instances-api:alert-webhook                  GET    401 404 404 404 200 404
+instances-api:alert-webhook                  PUT    401 400 400 400 400 400
+instances-api:alert-webhook                  DELETE 401 404 404 404 204 404
+instances-api:alert-webhook-rotate-secret    POST   401 404 404 404 200 404
+instances-api:alert-webhook-test             POST   401 404 404 404 200 404
+instances-api:alert-webhook-alerts           GET    401 404 404 404 200 404
 instances-api:keys                           GET    401 200 200 200 200 200
 instances-api:keys                           POST   401 400 400 400 400 400
 instances-api:key                            GET    401 404 404 404 200 404

@@ -62,7 +62,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
         summary="Resend many hooks",
         description="Matching finished hooks are resent, oldest first, with their old `webhook-id`. They take turns "
         "with new events, and never exceed the endpoint's limit of simultaneous requests. With `dryRun` they are "
-        "only counted (200).",
+        "only counted (200). 409 if no hook can be resent, or an open job has the same filter: the error names it.",
         request=NewRedeliverySerializer,
         responses={
             200: PreviewSerializer,

@@ -65,6 +65,7 @@ QUERIES = {
     "mfa_index": 7,
     "mfa_activate_totp": 10,
     "mfa_generate_recovery_codes": 9,
+    "account-alerts:alerts": 9,
     "account-delete": 12,
     "usersessions_list": 6,
 }

@@ -20,7 +20,9 @@ from hooks.actions import listening, redelivery
 from hooks.actions.endpoint_list import add_endpoint
 from hooks.actions.endpoints import configure
 from hooks.actions.hooks import resend
+from hooks.log.selection import Filter
 from hooks.models import Endpoint, Hook, Redelivery, State
+from instances.actions import alerts
 from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.sending.accept import send_message
 from instances.channels.sandbox.actions.groups import create_group_as_contact
@@ -48,6 +50,12 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("members/", "GET", None, 200),
     ("members/{member}/", "PATCH", {"role": "viewer"}, 200),
     ("members/{member}/", "DELETE", None, 204),
+    ("alert-webhook/", "GET", None, 200),
+    ("alert-webhook/", "PUT", {"url": "http://127.0.0.1:9/alerts"}, 200),
+    ("alert-webhook/", "DELETE", None, 204),
+    ("alert-webhook/rotate-secret/", "POST", None, 200),
+    ("alert-webhook/test/", "POST", None, 200),
+    ("alert-webhook/alerts/", "GET", None, 200),
     ("channels/", "GET", None, 200),
     ("instances/", "GET", None, 200),
     ("instances/", "POST", {"name": "Shop"}, 201),
@@ -191,8 +199,11 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
     hook, other, *_ = skipped = list(Hook.objects.filter(endpoint=alice.instance.pk).order_by("id"))
     assert {one.state for one in skipped} == {State.SKIPPED}
     mine = Instance.objects.filter(pk=alice.instance.pk)
-    job, paused = (redelivery.plan(mine, wanted={"states": ["skipped"]}, acting_user=None) for _ in range(2))
+    kinds = (["message"], ["message", "ack"])
+    wanted: list[Filter] = [{"states": ["skipped"], "kinds": one} for one in kinds]
+    job, paused = (redelivery.plan(mine, wanted=one, acting_user=None) for one in wanted)
     redelivery.pause(paused, acting_user=None)
+    alerts.set_url(alice.account, url="http://127.0.0.1:9/alerts", acting_user=None)
     bin = open_bin(alice.instance)
     for _ in range(2):
         capture_actions.capture(bin.key, method="POST", body=b"{}")

@@ -13,7 +13,7 @@ from hooks.actions.issues import acknowledge
 from hooks.maintenance import issues
 from hooks.models import Issue
 from instances.maintenance import issue_mails
-from instances.maintenance.due_issues import TELL_AFTER
+from instances.maintenance.due_issues import NOTIFY_AFTER
 from instances.models import Instance
 from tests.factories import AccountFactory, InstanceFactory, create_issue
 from tests.hooks.attempted import attempt_hook
@@ -31,7 +31,7 @@ def shop() -> Instance:
 
 def let_time_pass() -> None:
     for issue in Issue.objects.all():
-        earlier = issue.opened_at - TELL_AFTER
+        earlier = issue.opened_at - NOTIFY_AFTER
         Issue.objects.filter(pk=issue.pk).update(opened_at=earlier)
 
 
