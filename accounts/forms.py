@@ -1,5 +1,6 @@
 """Forms of the account pages. Those for sign-up, sign-in and passwords are allauth's."""
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,6 +91,10 @@ class NewKeyForm(forms.Form):
         required=False,
         label="manage",
         help_text="Create, change and delete what the account has, keys and members too; fetch hooks.",
+    )
+    # the same when the page with the new key is loaded again, which sends the form again
+    form_id = forms.CharField(
+        max_length=40, required=False, initial=lambda: secrets.token_urlsafe(16), widget=forms.HiddenInput
     )
     lifetime = forms.ChoiceField(
         choices=LIFETIMES,

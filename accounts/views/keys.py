@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -20,6 +21,8 @@ from accounts.views.account import own_account
 # Ended keys stay on the page for a while, so that it says why a program is refused.
 ENDED_SHOWN_FOR = timedelta(days=30)
 SHOWN = 200
+SENT_FORMS = "sent_key_forms"  # in the session: the last forms that have created a key
+MAX_SENT_FORMS = 20
 
 
 def own_key(account: Account, prefix: str) -> AccountKey:
@@ -38,6 +41,12 @@ def key_list(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     form = NewKeyForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
+        if not is_first(request, form.cleaned_data["form_id"]):
+            messages.info(
+                request,
+                "This key was created already, and a key is shown once. Rotate it to get another one.",
+            )
+            return redirect_to_keys(request)
         try:
             key, plaintext = keys.issue_key(
                 own,
@@ -46,6 +55,7 @@ def key_list(request: HttpRequest) -> HttpResponse:
                 expires_at=form.expires_at(timezone.now()),
                 acting_user=own.owner,
             )
+            remember(request, form.cleaned_data["form_id"])
             return show_once(request, key, plaintext)
         except keys.NotPossible as error:
             form.add_error(None, str(error))
@@ -53,6 +63,22 @@ def key_list(request: HttpRequest) -> HttpResponse:
     if form.is_bound and request.headers.get("HX-Request"):
         return render(request, "accounts/key_form.html", {"form": form}, status=status)
     return render(request, "accounts/keys.html", page_context(own, form), status=status)
+
+
+def redirect_to_keys(request: HttpRequest) -> HttpResponse:
+    """Redirects the page, also if htmx asked for a part of it."""
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": reverse("accounts:keys")})
+    return redirect("accounts:keys")
+
+
+def is_first(request: HttpRequest, form_id: str) -> bool:
+    """Returns whether this session has not created a key with this form yet: a reload sends it again."""
+    return not form_id or form_id not in request.session.get(SENT_FORMS, [])
+
+
+def remember(request: HttpRequest, form_id: str) -> None:
+    request.session[SENT_FORMS] = [*request.session.get(SENT_FORMS, []), form_id][-MAX_SENT_FORMS:]
 
 
 def page_context(account: Account, form: NewKeyForm) -> dict[str, object]:

@@ -73,6 +73,23 @@ def test_a_new_key_is_shown_once(client: Client, alice: Account, headers: dict[s
     assert f"{plaintext[:12]}…" in page
 
 
+def test_loading_the_page_of_a_new_key_again_creates_no_second_one(client: Client, alice: Account) -> None:
+    """The browser sends the form again. Another form, also with the same values, creates another key."""
+    client.force_login(alice.owner)
+    ids = [
+        re.findall(r'name="form_id" value="([\w-]+)"', client.get(reverse("accounts:keys")).content.decode())
+        for _ in range(2)
+    ]
+    assert len(ids[0]) == 1 and ids[0] != ids[1]
+    text_in(client.post(reverse("accounts:keys"), NEW_KEY | {"form_id": ids[0][0]}))
+    again = client.post(reverse("accounts:keys"), NEW_KEY | {"form_id": ids[0][0]}, follow=True)
+    assert not re.search(r"uid_[A-Za-z0-9]{40}", again.content.decode())
+    assert "This key was created already" in again.content.decode()
+    assert AccountKey.objects.count() == 1
+    text_in(client.post(reverse("accounts:keys"), NEW_KEY | {"form_id": ids[1][0]}))
+    assert AccountKey.objects.count() == 2
+
+
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
