@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
 from hooks.log.index_order import execute_in_index_order
@@ -236,7 +236,8 @@ def record(found: Failures, *, now: datetime) -> Issue:
     """Update, reopen or open the issue of these failures; returns it."""
     is_from_future = found.last_at > now  # by a clock that was set back since
     found = found._replace(first_at=min(found.first_at, now), last_at=min(found.last_at, now))
-    issue = issues_of_cause(found).select_for_update(no_key=True).order_by("-pk").first()
+    newest_first = F("resolved_at").desc(nulls_first=True), "-pk"  # the unresolved one, or the last resolved
+    issue = issues_of_cause(found).select_for_update(no_key=True).order_by(*newest_first).first()
     if issue is None:
         return open_issue(found, now=now)
     # If no failure is later, the last run has counted them, and the issue was resolved since.
@@ -276,7 +277,7 @@ def include_older(issue: Issue, found: Failures) -> None:
     Hooks before the last resolved issue with this cause belong to that one.
     """
     issue.first_hook = found.first_hook
-    former = issues_of_cause(found).filter(pk__lt=issue.pk).aggregate(at=Max("resolved_at"))["at"]
+    former = issues_of_cause(found).exclude(pk=issue.pk).aggregate(at=Max("resolved_at"))["at"]
     events_since = max(found.events_since, former) if former else found.events_since
     issue.events_since = min(issue.events_since, events_since)
 
