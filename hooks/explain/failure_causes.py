@@ -108,6 +108,7 @@ class Intermediary:
         return self.body in body
 
 
+USE_HTTPS = "Use https:// instead of http:// for this port."
 ANY_FAILURE = range(400, 600)
 # The error text of an attempt of `chatapi listen` to which nothing listened.
 REFUSED_LOCALLY = "refused on the computer that runs chatapi listen"
@@ -153,19 +154,19 @@ INTERMEDIARIES = (
     Intermediary(
         (400,),
         "this port expects HTTPS",
-        "Use https:// instead of http:// for this port.",
+        USE_HTTPS,
         body=b"HTTP request to an HTTPS server",  # Go's net/http
     ),
     Intermediary(
         (400,),
         "this port expects HTTPS",
-        "Use https:// instead of http:// for this port.",
+        USE_HTTPS,
         body=b"plain HTTP request was sent to HTTPS port",  # nginx
     ),
     Intermediary(
         (400,),
         "this port expects HTTPS",
-        "Use https:// instead of http:// for this port.",
+        USE_HTTPS,
         body=b"speaking plain HTTP to an SSL-enabled server port",  # Apache
     ),
 )

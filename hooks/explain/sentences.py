@@ -22,6 +22,7 @@ from hooks.explain.failure_causes import (
     STATUSES,
     STATUSES_NAMED_BY_BODY,
     TIMEOUTS,
+    USE_HTTPS,
 )
 from hooks.guard import OWN_ADDRESS
 from hooks.http import BROKEN_CHUNKS, NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS, Response
@@ -35,10 +36,16 @@ class Explanation:
     next_step: str
 
 
-# The path of a redirect that leads to a login page.
+# A redirect that leads to a login page, by its host or path …
 LOGIN_PAGE = re.compile(
     r"(?i)(^|[/_.-])((log|sign)[_-]?(in|on)|auth|oauth2?|sso|saml2?|session/new)([/_.-]|$)"
 )
+# … or by an argument that names the URL to return to after the login, as Django, Rails, Okta and SAML call it.
+RETURN_URL = re.compile(
+    r"(?i)[?&#](next|continue|return_?(to|url|uri)?|redirect_?(to|url|uri)|from_?uri|rd|relaystate|samlrequest)="
+)
+
+SHOWN_LENGTH = 500  # characters of a redirect's target in a sentence
 
 E, B, S = Side.ENDPOINT, Side.BETWEEN, Side.SERVER
 
@@ -89,9 +96,9 @@ def explain_outcome(
         case Outcome.NOT_200:
             return explain_status(host, status, headers=headers, body=body)
         case Outcome.REDIRECT:
-            location = redirect_target(url, location)
+            location = redirect_target(url, location)[:SHOWN_LENGTH]
             target = f" to {location}" if location else ""
-            if LOGIN_PAGE.search(location.partition("?")[0]):
+            if is_login_page(location, url=url):
                 step = "This is a login page: exempt the webhook URL from the login, and verify the signature instead."
             else:
                 step = (
@@ -171,7 +178,7 @@ def explain_outcome(
                 f"The request could not be sent ({error}).", S, "Enter the URL again, character by character."
             )
         case Outcome.PROTOCOL if error == NOT_HTTP_BUT_TLS:
-            return Explanation(f"{netloc} expects TLS.", E, "Use https:// instead of http:// for this port.")
+            return Explanation(f"{netloc} expects TLS.", E, USE_HTTPS)
         case Outcome.PROTOCOL if error == NOT_HTTP_BUT_HTTP2:
             return Explanation(
                 f"{netloc} supports only HTTP/2.",
@@ -217,9 +224,16 @@ def current_words(error: str) -> str:
 def redirect_target(url: str, location: str) -> str:
     """Returns the absolute URL of a Location header; the header's value if it is not a URL."""
     try:
-        return urljoin(url, location)[:500] if location else ""
+        return urljoin(url, location) if location else ""
     except ValueError:
-        return location[:500]
+        return location
+
+
+def is_login_page(location: str, *, url: str) -> bool:
+    """Returns whether the target of a redirect of `url` is a login page."""
+    if LOGIN_PAGE.search(location.partition("?")[0]):
+        return True
+    return bool(RETURN_URL.search(location)) and not RETURN_URL.search(url)  # a redirect may keep the query
 
 
 def explain_status(

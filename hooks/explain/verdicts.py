@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
+from chatapi.ui.body_reading import readable
 from hooks.explain import sentences
 from hooks.explain.failure_causes import REFUSED_LOCALLY
 from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS
@@ -12,6 +14,12 @@ from hooks.models import Attempt, Outcome, Phase, Verdict
 MAY_BE_PROCESSED = (
     "Your server received the request and may have processed it: expect the same webhook-id again."
 )
+LOGIN_FORM = (
+    "The response is an HTML page with a password field. If a login in front of your server sent it, your program did "
+    "not get the hook: exempt the webhook URL from the login."
+)
+HTML = re.compile(r"(?i)\s*<(!doctype html|html)\b")
+PASSWORD_FIELD = re.compile(r"(?i)<input\b[^<>]*\btype\s*=\s*[\"']?password\b")
 # Error text of a timeout in hooks.http → phase. Others are timeouts of the operating system while connecting.
 TIMEOUT_PHASES = {
     "name lookup": Phase.DNS,
@@ -82,9 +90,27 @@ def technical_error(result: Result) -> str:
     return error
 
 
+def remark_of(attempt: Attempt) -> str:
+    """Returns what the sentence of an attempt leaves open; empty if nothing.
+
+    The server may have processed the request, or a login page responded with 200. For 200 it reads the response's body,
+    which lists may defer, only if the response is HTML by its headers or has no Content-Type.
+    """
+    verdict = verdict_of(attempt)
+    if verdict == Verdict.NO_COMPLETE_RESPONSE:
+        return MAY_BE_PROCESSED
+    return LOGIN_FORM if verdict == Verdict.DELIVERED and has_password_field(attempt) else ""
+
+
+def has_password_field(attempt: Attempt) -> bool:
+    """Returns whether the response is an HTML page with a password field in the stored part of its body."""
+    content_type = sentences.header(attempt.response_headers, "content-type").lower()
+    if content_type and "html" not in content_type:
+        return False
+    text = readable(bytes(attempt.response_body), attempt.response_headers, is_cut=True).text
+    return bool((content_type or HTML.match(text)) and PASSWORD_FIELD.search(text))
+
+
 def explanation_in_full(attempt: Attempt) -> str:
-    """Returns the sentence of hooks.explain.sentences, and whether the server may have processed the request."""
-    sentence = sentences.explain(attempt).sentence
-    if verdict_of(attempt) == Verdict.NO_COMPLETE_RESPONSE:
-        return f"{sentence} {MAY_BE_PROCESSED}"
-    return sentence
+    """Returns the sentence of hooks.explain.sentences, and what it leaves open."""
+    return " ".join(filter(None, (sentences.explain(attempt).sentence, remark_of(attempt))))

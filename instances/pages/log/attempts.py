@@ -12,7 +12,7 @@ from chatapi.ui.durations import milliseconds
 from chatapi.ui.json_text import pretty_bytes, pretty_text
 from chatapi.ui.states import VERDICTS, Look
 from hooks.explain.sentences import Explanation, body_dropped_words, explain
-from hooks.explain.verdicts import MAY_BE_PROCESSED, failed_phase, technical_error, verdict_of
+from hooks.explain.verdicts import failed_phase, remark_of, technical_error, verdict_of
 from hooks.models import Attempt, Hook, Verdict
 from instances.pages.log.phases import ShownPhase, phases_of
 
@@ -35,7 +35,7 @@ class ShownAttempt(NamedTuple):
     attempt: Attempt
     verdict: Look
     explanation: Explanation
-    remark: str  # after the explanation: the request may have been processed
+    remark: str  # after the explanation: what it leaves open
     error: str  # the technical error, if it says more
     phase: str  # the one that failed
     phases: list[ShownPhase]
@@ -63,7 +63,7 @@ def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
         attempt=attempt,
         verdict=verdict_look(attempt),
         explanation=explanation,
-        remark=MAY_BE_PROCESSED if verdict_of(attempt) == Verdict.NO_COMPLETE_RESPONSE else "",
+        remark=remark_of(attempt),
         error=technical_error(attempt),
         phase=phase.label if phase else "",
         phases=phases_of(attempt),

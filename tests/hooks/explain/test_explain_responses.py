@@ -1,5 +1,6 @@
 """Explanations of invalid HTTP responses and of responses from tunnels and proxies, over real sockets."""
 
+import gzip
 import socket
 import ssl
 import threading
@@ -11,7 +12,9 @@ from pytest_django.fixtures import Settings
 
 from hooks import http
 from hooks.explain.sentences import Explanation, explain_response
-from hooks.models import Outcome, Side
+from hooks.explain.suggested_urls import suggested_url
+from hooks.explain.verdicts import LOGIN_FORM, explanation_in_full, remark_of, verdict_of
+from hooks.models import Attempt, Outcome, Side, Verdict
 from tests.faults.certificates import server_context
 from tests.faults.servers import Fault, faulty, raw_response
 
@@ -20,6 +23,19 @@ HEADERS = "Check what your program prints before its headers: a warning or debug
 HTTPS = "Use https:// instead of http:// for this port."
 LOGIN = "This is a login page: exempt the webhook URL from the login, and verify the signature instead."
 HTTP1 = "Enable HTTP/1.1 on your server: hooks are sent with it."
+
+
+def attempted(url: str) -> Attempt:
+    """An attempt to deliver a hook to this URL, not saved."""
+    got = http.post(url, {}, b"{}")
+    return Attempt(
+        url=url,
+        outcome=got.outcome,
+        status=got.status,
+        error=got.error,
+        response_headers=got.headers,
+        response_body=got.body,
+    )
 
 
 def explained(response: bytes) -> tuple[Outcome, Explanation]:
@@ -148,6 +164,8 @@ def test_responses_of_a_tunnel_or_proxy(
         ("/accounts/login/?next=%2Fhook", True),
         ("https://sso.example/saml2/sp", True),
         ("/users/sign_in", True),
+        ("/?next=/hook", True),
+        ("https://id.example/start?RelayState=%2Fhook", True),
         ("/hook/", False),
         ("/blog/in", False),
         ("/authors/1", False),
@@ -225,3 +243,83 @@ def test_a_server_that_requires_a_client_certificate(
         thread.join()
     explanation = explain_response(got, url="https://localhost/hook")
     assert (got.outcome, explanation.side, explanation.sentence) == (Outcome.TLS, E, sentence)
+
+
+LONG = "/" + "a" * 600
+
+
+@pytest.mark.parametrize(
+    ("response", "wanted"),
+    [
+        ("301 Moved\r\nLocation: /hook/", "{origin}/hook/"),
+        ("308 Moved\r\nLocation: https://localhost:{port}/hook", "https://localhost:{port}/hook"),
+        ("302 Found\r\nLocation: //bot.example/a b", "http://bot.example/a%20b"),
+        (f"301 Moved\r\nLocation: {LONG}", "{origin}" + LONG),
+        ("302 Found\r\nLocation: /login/", ""),
+        ("302 Found\r\nLocation: /?next=/hook", ""),
+        ("302 Found\r\nLocation: /hook", ""),  # to itself
+        ("302 Found\r\nLocation: ftp://bot.example/", ""),
+        ("302 Found\r\nLocation: http://user:secret@bot.example/", ""),
+        ("302 Found\r\nLocation: http://[nonsense", ""),
+        ("302 Found\r\nLocation: /h\u00f6k", ""),
+        ("302 Found", ""),
+        ("500 Oops\r\nLocation: /hook/", ""),
+    ],
+)
+def test_the_target_of_a_redirect_is_the_suggested_url(response: str, wanted: str) -> None:
+    def fault(connection: socket.socket, over: threading.Event) -> None:
+        said = f"HTTP/1.1 {response}\r\nContent-Length: 0\r\n\r\n"
+        connection.sendall(said.replace("{port}", str(port)).encode())
+
+    with faulty(fault) as port:
+        attempt = attempted(f"http://localhost:{port}/hook")
+    assert suggested_url(attempt) == wanted.format(origin=f"http://localhost:{port}", port=port)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"\x15\x03\x01\x00\x02\x02\x46",
+        b"HTTP/1.1 400 Bad\r\nContent-Length: 52\r\n\r\n<h1>The plain HTTP request was sent to HTTPS port</h1>",
+    ],
+)
+def test_for_a_port_that_expects_tls_https_is_suggested(response: bytes) -> None:
+    with faulty(raw_response(response)) as port:
+        assert suggested_url(attempted(f"http://localhost:{port}/hook?a=http://b")) == (
+            f"https://localhost:{port}/hook?a=http://b"
+        )
+
+
+def test_http_is_never_suggested_in_place_of_https(tmp_path: Path, settings: Settings) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    settings.HOOKS_CA_FILE = str(tmp_path / "ca.pem")
+    moved = raw_response(b"HTTP/1.1 301 Moved\r\nLocation: http://localhost/hook\r\nContent-Length: 0\r\n\r\n")
+    with faulty(moved, tls=server_context(authority.issue_cert("localhost"))) as port:
+        attempt = attempted(f"https://localhost:{port}/hook")
+    assert attempt.outcome == Outcome.REDIRECT
+    assert suggested_url(attempt) == ""
+
+
+LOGIN_PAGE = b"<!doctype html><form><input name=user><input name='p' type=\"password\"></form>"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "is_remarked"),
+    [
+        ("Content-Type: text/html; charset=utf-8", LOGIN_PAGE, True),
+        ("Content-Type: TEXT/HTML\r\nContent-Encoding: gzip", gzip.compress(LOGIN_PAGE), True),
+        ("Server: bot", LOGIN_PAGE, True),  # no Content-Type, but an HTML document
+        ("Content-Type: text/plain", LOGIN_PAGE, False),
+        ("Content-Type: text/html", b"ok", False),
+        ("Content-Type: text/html", b"<p>The input type=password was saved", False),
+        ("Server: bot", b'{"html": "<input type=password>"}', False),
+    ],
+)
+def test_a_login_page_that_responds_200_gets_a_remark(headers: str, body: bytes, is_remarked: bool) -> None:
+    said = f"HTTP/1.1 200 OK\r\n{headers}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with faulty(raw_response(said)) as port:
+        attempt = attempted(f"http://localhost:{port}/hook")
+    assert verdict_of(attempt) == Verdict.DELIVERED
+    assert (remark_of(attempt) == LOGIN_FORM) is is_remarked
+    assert explanation_in_full(attempt).endswith(LOGIN_FORM) is is_remarked
