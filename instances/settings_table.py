@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hooks.models import GUARANTEED_ATTEMPTS
+from hooks.models import GUARANTEED_ATTEMPTS, Kind
 from hooks.urls import webhook_urls
 from instances import value_parsing
 from instances.models import Instance
@@ -208,6 +208,13 @@ OWN_SETTINGS = (
     ),
 )
 ALL_SETTINGS = (*SETTINGS, *OWN_SETTINGS)
+
+# The setting without which hooks of a kind are skipped; messages have none.
+FLAGS_OF_KINDS = {
+    Kind.ACK: "ackNotificationsOn",
+    Kind.STATUS: "statusNotificationsOn",
+    Kind.CHAT: "chatUpdateOn",
+}
 
 _BY_NAME = {name.lower(): setting for setting in ALL_SETTINGS for name in (setting.wire, *setting.aliases)}
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from django.db import connection
+from django.db.models import Q
 
 from hooks.log.counts import MAX_COUNT, Count
 from hooks.log.endpoint_numbers import limited
 from hooks.log.index_order import execute_in_index_order
 from hooks.log.selection import Filter
-from hooks.models import Issue, State
+from hooks.models import CAUSE_HAS_STATUS, Attempt, Hook, Issue, State
 
 FAILED = (State.FAILED,)
 FAILED_OR_RETRYING = (State.FAILED, State.RETRYING)
@@ -48,6 +49,23 @@ def filter_of(issue: Issue, states: Collection[State] = FAILED) -> Filter:
     if issue.resolved_at is not None:
         found["created_before"] = issue.resolved_at.isoformat()
     return found
+
+
+def issue_of(hook: Hook, attempt: Attempt) -> Issue | None:
+    """Returns the issue that counts this failed attempt of the hook; None without one. One query.
+
+    An issue is opened within a minute of its first failure.
+    """
+    has_status = attempt.outcome in CAUSE_HAS_STATUS
+    same_cause = Issue.objects.filter(
+        endpoint=hook.endpoint_id,
+        outcome=attempt.outcome,
+        status=attempt.status if has_status and attempt.status else 0,
+        first_hook__lte=hook.pk,
+        events_since__lte=hook.created_at,
+    )
+    same_time = same_cause.filter(Q(resolved_at=None) | Q(resolved_at__gt=hook.created_at))
+    return same_time.order_by("-pk").first()
 
 
 def count_hooks(issues: Iterable[Issue], states: Collection[State] = FAILED) -> dict[int, Count]:

@@ -10,7 +10,7 @@ from instances.pages.endpoints import views as endpoints_views
 from instances.pages.history import views as history_views
 from instances.pages.instance_list import views as instance_list_views
 from instances.pages.issues import views as issue_views
-from instances.pages.log import export_views, hook_views, list_views, summary_views
+from instances.pages.log import export_views, fix_views, hook_views, list_views, summary_views
 from instances.pages.messages import views as messages_views
 from instances.pages.overview import button_views
 from instances.pages.overview import views as overview_views
@@ -123,6 +123,8 @@ deliveries = [
     path("<uuid:public_id>/resend/", hook_views.act, {"action": "resend"}, name="resend"),
     path("<uuid:public_id>/skip/", hook_views.act, {"action": "skip"}, name="skip"),
     path("<uuid:public_id>/cancel/", hook_views.act, {"action": "cancel"}, name="cancel"),
+    path("<uuid:public_id>/use-url/", fix_views.use_url, name="use-url"),
+    path("<uuid:public_id>/turn-on/", fix_views.turn_on, name="turn-on"),
 ]
 issues = [
     path("", issue_views.issue_list, name="list"),

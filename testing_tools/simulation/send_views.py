@@ -19,6 +19,7 @@ from instances.models import Instance
 from instances.pages import access
 from instances.pages.chosen_instance import require_changeable_instance
 from instances.pages.log.attempts import show
+from instances.pages.log.fixes import fixes_of
 from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.actions import NotSent
@@ -119,4 +120,9 @@ def send_hook(
     hook = simulation_actions.send_now(
         instance, kind=kind, body=body, to_url=to_url, acting_user=current_user(request)
     )
-    return {"hook": hook, "shown": show(hook.attempts.get(), hook)}
+    attempt = hook.attempts.get()
+    return {
+        "hook": hook,
+        "shown": show(attempt, hook),
+        "fixes": fixes_of(hook, instance, attempt),
+    }

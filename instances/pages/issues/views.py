@@ -26,6 +26,7 @@ from instances.pages import access
 from instances.pages.frame import InstanceFrame
 from instances.pages.issues.shown_issues import rows_of
 from instances.pages.log.attempts import show
+from instances.pages.log.fixes import fixes_of
 from instances.pages.log.scope import scope_of
 from instances.pages.redelivery.views import redirect_to_open_job
 
@@ -76,11 +77,15 @@ def issue(request: HttpRequest, public_id: UUID) -> HttpResponse:
     hooks = {hook.pk: hook for hook in newest_failed(found)}
     failed = Attempt.objects.filter(hook__in=list(hooks)).exclude(outcome=Outcome.OK)
     attempts = list(failed.order_by("-started_at", "-id")[:ATTEMPTS_SHOWN])
+    newest, hook = (attempts[0], hooks[attempts[0].hook_id]) if attempts else (None, None)
+    if hook is not None:
+        hook.endpoint = found.endpoint
     context = {
         "row": row,
         "instance": row.instance,
         "attempts": [(attempt, hooks[attempt.hook_id]) for attempt in attempts],
-        "newest": show(attempts[0], hooks[attempts[0].hook_id]) if attempts else None,
+        "newest": show(newest, hook) if newest and hook else None,
+        "fixes": fixes_of(hook, row.instance, newest) if hook else None,
     }
     return render(request, "instances/pages/issues/issue.html", context)
 

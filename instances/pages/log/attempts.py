@@ -41,6 +41,7 @@ class ShownAttempt(NamedTuple):
     phases: list[ShownPhase]
     side: str
     wire: str
+    took: str
     host: str
     request_headers: list[tuple[str, str]]
     request_body: str
@@ -69,6 +70,7 @@ def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
         phases=phases_of(attempt),
         side=explanation.side.value if explanation.side else "",
         wire=wire_words(attempt.status, attempt.total_ms, is_complete=phase is None),
+        took=milliseconds(attempt.total_ms),
         host=urlsplit(attempt.url).netloc or attempt.url,
         request_headers=[(name, value) for name, value in attempt.request_headers],
         request_body=pretty_bytes(body),

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
@@ -24,6 +25,7 @@ from instances.pages import access
 from instances.pages.frame import InstanceFrame
 from instances.pages.log.attempts import show
 from instances.pages.log.endpoint_names import LogEndpoints
+from instances.pages.log.fixes import fixes_of
 from instances.pages.log.hold_texts import hold_words
 from instances.pages.log.row_words import live_cursor
 from instances.pages.log.timeline import timeline_of
@@ -66,10 +68,12 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "sentence": explain_hook(hook),
         "held_back": hold_words(holds.hold_of(hook, attempts[0].attempt)) if attempts else "",
         "attempts": attempts[::-1],
+        "fixes": fixes_of(hook, hook.endpoint.instance, attempts[-1].attempt if attempts else None),
         "timeline": timeline[:shown],
         "later": timeline[shown:],
         "later_end": timeline[-1].at,
         "body": pretty_bytes(bytes(hook.body)),
+        "drawer_url": f"{reverse('log:list')}?instance={endpoint.instance.number}&open={hook.public_id.hex}",
         "cursor": live_cursor(hook),
         "held_by": holds.holder_of(hook),
         "starts_late": hook.state == State.QUEUED
@@ -129,7 +133,12 @@ def act(request: HtmxRequest, public_id: UUID, action: str) -> HttpResponse:
         messages.error(request, str(reason))
     else:
         messages.success(request, done)
-    if request.htmx:
-        context = hook_context(shown_hook(request, public_id)) | {"in_drawer": True}
-        return render(request, "instances/pages/log/hook.html#drawer", context)
-    return redirect("log:hook", public_id)
+    return changed_response(request, public_id)
+
+
+def changed_response(request: HtmxRequest, public_id: UUID) -> HttpResponse:
+    """A redirect to the hook's page after a change; for the drawer, its new content."""
+    if not request.htmx:
+        return redirect("log:hook", public_id)
+    context = hook_context(shown_hook(request, public_id)) | {"in_drawer": True}
+    return render(request, "instances/pages/log/hook.html#drawer", context)

@@ -206,16 +206,14 @@ def pause(request: HtmxRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def resume(request: HtmxRequest, number: int) -> HttpResponse:
-    """The banner's button; `next=log` leads back to the delivery log."""
+    """The banner's button; `next` leads back to the page that has shown it."""
     instance = access.changeable_instance(request, number)
     if instance.endpoint.paused_at is not None:
         hook_actions.resume(instance.endpoint, acting_user=request.user)
         messages.success(
             request, f"Delivery of {instance} is resumed: one hook per second at first, then faster."
         )
-    if request.POST.get("next") == "log":
-        return HttpResponseRedirect(f"{reverse('log:list')}?instance={number}")
-    return redirect("instances:detail", number)
+    return redirect_back(request, "instances:detail", number)
 
 
 @require_POST

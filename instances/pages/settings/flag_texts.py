@@ -1,7 +1,6 @@
 """The six flags of the help article and strictOrder, with the consequences of each; settings_table has their sentences.
 
-`name` is the wire contract's (contract.md, section 2, Settings) or REST's; `kind` is the kind of hook that is
-skipped while the flag is off.
+`name` is the wire contract's (contract.md, section 2, Settings) or REST's.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from chatapi.ui.durations import in_largest_unit
-from hooks.models import RETRY_DELAYS, Kind
+from hooks.models import RETRY_DELAYS
 from instances import settings_table
 
+KINDS_OF_FLAGS = {name: kind.value for kind, name in settings_table.FLAGS_OF_KINDS.items()}
 HOURS_OF_ATTEMPTS = sum(RETRY_DELAYS, timedelta()) // timedelta(hours=1)
 
 
@@ -22,8 +22,12 @@ class Flag(NamedTuple):
     name: str
     when_on: str
     when_off: str
-    kind: str = ""
     has_warning: bool = False  # switching it on has a cost
+
+    @property
+    def kind(self) -> str:
+        """The kind of the hooks that are skipped while it is off; empty for others."""
+        return KINDS_OF_FLAGS.get(self.name, "")
 
     @property
     def sentence(self) -> str:
@@ -35,19 +39,16 @@ FLAGS = (
         "ackNotificationsOn",
         "Up to three more hooks for each message. A message typed on the phone gets none.",
         "While it is off, acks are not sent; the log keeps them as skipped.",
-        Kind.ACK,
     ),
     Flag(
         "statusNotificationsOn",
         "Your server learns immediately when messages stop because the phone is offline or logged out.",
         "While it is off, status changes are shown only here and in the log.",
-        Kind.STATUS,
     ),
     Flag(
         "chatUpdateOn",
         "Each hook contains the chat before and after the change.",
         "While it is off, chat changes are not sent; the log keeps them as skipped.",
-        Kind.CHAT,
     ),
     Flag(
         "videoUploadOn",

@@ -294,7 +294,9 @@ def test_http_is_never_suggested_in_place_of_https(tmp_path: Path, settings: Set
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     settings.HOOKS_CA_FILE = str(tmp_path / "ca.pem")
-    moved = raw_response(b"HTTP/1.1 301 Moved\r\nLocation: http://localhost/hook\r\nContent-Length: 0\r\n\r\n")
+    moved = raw_response(
+        b"HTTP/1.1 301 Moved\r\nLocation: http://localhost/hook\r\nContent-Length: 0\r\n\r\n"
+    )
     with faulty(moved, tls=server_context(authority.issue_cert("localhost"))) as port:
         attempt = attempted(f"https://localhost:{port}/hook")
     assert attempt.outcome == Outcome.REDIRECT

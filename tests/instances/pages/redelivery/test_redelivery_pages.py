@@ -207,8 +207,11 @@ def test_a_pause_stands_in_the_log_and_its_button_leads_back(alice: Client, inst
     pause(instance.endpoint, acting_user=None)
     for page in ("/log/?instance=12345", "/instances/12345/", "/instances/"):
         assert "Delivery is paused" in alice.get(page).text
-    answer = alice.post("/instances/12345/resume/", {"next": "log"})
-    assert answer["Location"] == "/log/?instance=12345"
+    page = alice.get("/log/?instance=12345&state=queued").text
+    [back] = re.findall(r'name="next" value="([^"]+)"\s*>\s*<button[^>]*>.*?Resume delivery', page, re.DOTALL)
+    assert back == "/log/?instance=12345&amp;state=queued"
+    answer = alice.post("/instances/12345/resume/", {"next": back.replace("&amp;", "&")})
+    assert answer["Location"] == "/log/?instance=12345&state=queued"
     assert "Delivery is paused" not in alice.get("/log/?instance=12345").text
 
 
