@@ -143,6 +143,8 @@ log:try-now                                  POST   302 404 403 302 302 404
 log:resend                                   POST   302 404 403 302 302 404
 log:skip                                     POST   302 404 403 302 302 404
 log:cancel                                   POST   302 404 403 302 302 404
+log:use-url                                  POST   302 404 403 302 302 404
+log:turn-on                                  POST   302 404 403 302 302 404
 issues:list                                  GET    302 404 200 200 200 404
 issues:issue                                 GET    302 404 200 200 200 404
 issues:acknowledge                           POST   302 404 403 302 302 404
