@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from instances.models import Ack, Instance, OutgoingMessage
 from instances.pages.messages import conversations
-from instances.pages.messages.ack_times import ack_times
 from instances.sending.explain import explain_message
+from instances.turns.ack_times import ack_times
 
 SHOWN = 20
 STEPS = ("queued", "sent", "delivered", "viewed")

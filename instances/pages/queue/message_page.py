@@ -21,11 +21,11 @@ from instances.models import (
 )
 from instances.pages.log.timeline import TimelineEntry
 from instances.pages.messages import conversations
-from instances.pages.messages.ack_times import ack_times
 from instances.pages.queue.tries import ShownTry, show
 from instances.sending.accepted import wait_of
 from instances.sending.explain import TWICE, explain_message
 from instances.sending.waits import Wait
+from instances.turns.ack_times import ack_times
 
 TRIES_SHOWN = 30  # the newest
 FINAL = (MessageState.VIEWED, MessageState.FAILED)
