@@ -98,11 +98,12 @@ def check_can_send(instance: Instance, *, quoted_id: str | None = None) -> None:
         quote_sent(instance, quoted_id)
 
 
-# The instance is locked before its queue, as everywhere else. The foreign key of the inserted row would lock it after
-# the queue: a deadlock with delete_instance(), which has locked the instance and waits for the queue.
+# The instance's row is not locked, only that of its queue, which delete_instance() deletes: of a deleted instance no
+# message is accepted. With FOR KEY SHARE, the row has several lockers while a bot calls; a statement that has locked it
+# and then updates it (record_at_once.py) waited for those who waited for it: a deadlock.
 ENQUEUE = """
     WITH instance AS (
-        SELECT id FROM {instances} WHERE {condition} FOR KEY SHARE
+        SELECT id FROM {instances} WHERE {condition}
     ), numbered AS (
         UPDATE {queue} SET last_number = last_number + 1, length = length + 1
         FROM instance WHERE instance_id = instance.id AND length < %s::int
