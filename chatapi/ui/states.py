@@ -30,6 +30,19 @@ MESSAGE_STATES = {
     "viewed": Look("Viewed", "green", "eye"),
     "failed": Look("Failed", "red", "circle-x"),
 }
+# instances.turns.responses.ResponseState
+RESPONSE_STATES = {
+    "responded": Look("Responded", "green", "arrow-back-up"),
+    "waiting": Look("Waiting for a response", "azure", "clock"),
+    "none": Look("No response", "orange", "alert-triangle"),
+    "not_delivered": Look("Not delivered", "red", "circle-x"),
+}
+# instances.turns.matching.Certainty
+CERTAINTIES = {
+    "certain": Look("Certain", "green", "circle-check"),
+    "likely": Look("Likely", "azure", "circle-check"),
+    "possible": Look("Possible", "orange", "help-circle"),
+}
 # instances.models.TryResult
 TRY_RESULTS = {
     "sent": Look("Sent", "green", "circle-check"),

@@ -339,3 +339,62 @@ TRY = {
     "explanation": f"graph.example.com refused the message: {REFUSED}.",
     "nextStep": "Correct what the messenger names. Then resend the message, or send a new one.",
 }
+RECEIVED_MESSAGE = {
+    "id": "false_17680561234@c.us_3EB0B430B6F8F1D0E053",
+    "messageNumber": 101,
+    "chatId": "17680561234@c.us",
+    "author": "17680561234@c.us",
+    "senderName": "Ann",
+    "type": "chat",
+    "body": "Where is my order?",
+    "caption": None,
+    "time": "2030-01-01T09:00:00Z",
+    "response": {"state": "none", "respondedAt": None},
+}
+RECEIVED_PAGE = {"results": [RECEIVED_MESSAGE], "nextBefore": 101, "lookedUntil": "2030-01-01T09:00:00Z"}
+TURN = {
+    "message": RECEIVED_MESSAGE
+    | {"response": {"state": "responded", "respondedAt": "2030-01-01T09:00:00.250000Z"}},
+    "explanation": "Your bot responded.",
+    "hooks": [
+        {
+            "id": "hook_0191a9e2c1d47c0a8e3b5f6a7d8c9b0a",
+            "endpointId": "1",
+            "state": "delivered",
+            "skipReason": None,
+            "explanation": "Delivered, attempt 1 of 1: bot.example.com responded with 200.",
+            "createdAt": "2030-01-01T09:00:00.100000Z",
+            "attempts": [
+                {
+                    "number": 1,
+                    "startedAt": "2030-01-01T09:00:00.110000Z",
+                    "totalMs": 180.5,
+                    "status": 200,
+                    "verdict": "delivered",
+                }
+            ],
+        }
+    ],
+    "sent": [
+        {
+            "id": "true_17680561234@c.us_3EB0957AD66BAFF57D1D",
+            "queueNumber": 2223,
+            "chatId": "17680561234@c.us",
+            "type": "chat",
+            "body": "It arrives tomorrow.",
+            "acceptedAt": "2030-01-01T09:00:00.250000Z",
+            "state": "delivered",
+            "acks": [
+                {"status": "sent", "at": "2030-01-01T09:00:00.400000Z"},
+                {"status": "delivered", "at": "2030-01-01T09:00:01Z"},
+            ],
+            "match": {
+                "certainty": "certain",
+                "evidence": "request",
+                "delaySeconds": 0,
+                "otherMessages": 0,
+                "explanation": "In the same chat, during the webhook request.",
+            },
+        }
+    ],
+}

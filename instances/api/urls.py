@@ -22,6 +22,7 @@ from instances.api.views.members import MembersView, MemberView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
 from instances.api.views.statistics import EndpointHealthView, EndpointStatisticsView, StatisticsView
+from instances.api.views.turns import ReceivedViewSet
 
 instances: Any = InstanceViewSet.as_view({"get": "list", "post": "create"})
 instance: Any = InstanceViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
@@ -93,7 +94,13 @@ ROUTES = (
         MessageViewSet.as_view({"post": "resend"}),
         "message-resend",
     ),
+    (
+        "instances/<str:id>/messages/<path:messageId>/turn",
+        ReceivedViewSet.as_view({"get": "turn"}),
+        "message-turn",
+    ),
     ("instances/<str:id>/messages/<path:messageId>", MessageViewSet.as_view({"get": "retrieve"}), "message"),
+    ("instances/<str:id>/received", ReceivedViewSet.as_view({"get": "list"}), "received"),
     (
         "instances/<str:id>/sandbox/messages",
         usual_calls_at_once(MessageView.as_view()),

@@ -17,6 +17,7 @@ from instances.pages.overview import views as overview_views
 from instances.pages.public.invitations import invitation
 from instances.pages.public.media_files import media
 from instances.pages.queue import views as queue_views
+from instances.pages.received import views as received_views
 from instances.pages.redelivery import views as redelivery_views
 from instances.pages.settings import views as settings_views
 from instances.pages.setup import account_views
@@ -46,6 +47,8 @@ instances = [
     path("<int:number>/messages/<path:chat_id>/reply/", messages_views.reply, name="chat-reply"),
     path("<int:number>/messages/<path:chat_id>/read/", messages_views.read, name="chat-read"),
     path("<int:number>/messages/<path:chat_id>/", messages_views.messages, name="chat"),
+    path("<int:number>/received/", received_views.received, name="received"),
+    path("<int:number>/received/<path:message_id>/", received_views.turn, name="turn"),
     path("<int:number>/queue/", queue_views.queue, name="queue"),
     path("<int:number>/queue/clear/", queue_views.clear, name="queue-clear"),
     path("<int:number>/queue/<path:message_id>/cancel/", queue_views.cancel, name="message-cancel"),

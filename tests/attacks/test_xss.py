@@ -135,6 +135,8 @@ def test_messages_of_every_kind_link_to_no_script(planted: Target) -> None:
         "instances:chat",
         "instances:messages",
         "instances:message",
+        "instances:received",
+        "instances:turn",
         "instances:queue",
         "testing:phone",
         "log:hook",

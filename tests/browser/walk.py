@@ -44,7 +44,7 @@ WIDE = """() => document.documentElement.scrollWidth > innerWidth ? Array.from(d
 # Text that its box cuts off, and buttons that their words burst. One line of a text that a click shows whole may end in
 # an ellipsis; code has scroll bars of its own.
 CUT = """() => {
-  const MAY_CUT = "pre, .chooser-name, .hook-line, .chat-preview, .capture-summary, .capture-label, "
+  const MAY_CUT = "pre, .chooser-name, .hook-line, .received-line, .chat-preview, .capture-summary, .capture-label, "
     + ".swagger-ui *, .uplot *, svg *";
   const shown = (one) => one.checkVisibility({ visibilityProperty: true, opacityProperty: true });
   return Array.from(document.querySelectorAll("body *"))

@@ -86,7 +86,7 @@ class World:
             name: issue_key(person.account, acting_user=person)[1] for name, person in self.people.items()
         }
         self.sessions = {name: session_of(person) for name, person in self.people.items()}
-        receive_message(self.instance, sender="17680561234", body="hello")
+        self.received = receive_message(self.instance, sender="17680561234", body="hello")
         self.failed = fail_message(send_message(self.instance, chat_id="17680561234", body="failed"))
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
         cancel(self.hook, acting_user=None)
@@ -173,6 +173,8 @@ class World:
         }
         if name == "docs:receiver":
             known["key"] = "php"
+        if name in ("instances:turn", "instances-api:message-turn"):
+            known["message_id"] = known["messageId"] = self.received.message_id
         if name == "contract-setting-by-query":
             known["name"] = "settings/ackNotificationsOn"
         return {key: known[key] for key in ADDRESSES[name] if key != "suffix"}

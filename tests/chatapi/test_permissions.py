@@ -67,6 +67,8 @@ instances:chat                               GET    302 404 200 200 200 404
 instances:chat-news                          GET    302 404 200 200 200 404
 instances:chat-reply                         POST   302 404 403 422 422 404
 instances:chat-read                          POST   302 404 403 302 302 404
+instances:received                           GET    302 404 200 200 200 404
+instances:turn                               GET    302 404 200 200 200 404
 instances:queue                              GET    302 404 200 200 200 404
 instances:queue-clear                        POST   302 404 403 302 302 404
 instances:message                            GET    302 404 200 200 200 404
@@ -272,6 +274,8 @@ instances-api:queue-messages                 GET    401 404 404 404 200 404
 instances-api:queue-failed                   GET    401 404 404 404 200 404
 instances-api:queue-clear                    POST   401 404 404 404 200 404
 instances-api:message                        GET    401 404 404 404 200 404
+instances-api:message-turn                   GET    401 404 404 404 200 404
+instances-api:received                       GET    401 404 404 404 200 404
 instances-api:message-tries                  GET    401 404 404 404 200 404
 instances-api:message-cancel                 POST   401 404 404 404 409 404
 instances-api:message-resend                 POST   401 404 404 404 200 404

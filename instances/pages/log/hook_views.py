@@ -19,7 +19,7 @@ from chatapi.ui.requests import HtmxRequest
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.explain.sentences import body_dropped_words, explain_hook, waits_for_url
 from hooks.log import holds
-from hooks.models import Hook, State
+from hooks.models import Hook, Kind, State
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.frame import InstanceFrame
@@ -64,6 +64,7 @@ def hook_context(hook: Hook) -> dict[str, Any]:
     return {
         "hook": hook,
         "endpoint_name": endpoint_name(hook),
+        "is_received": hook.kind == Kind.MESSAGE and not hook.simulated and hook.message.startswith("false_"),
         "instance": hook.endpoint.instance,
         "sentence": explain_hook(hook),
         "held_back": hold_words(holds.hold_of(hook, attempts[0].attempt)) if attempts else "",

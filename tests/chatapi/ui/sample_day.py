@@ -61,8 +61,10 @@ class Day(World):
         change_settings(shop, changes=dict.fromkeys(flags, True))
         shop.refresh_from_db()
         add_contacts(shop)
-        for phone, name, words in TALK:
-            receive_message(shop, sender=phone, sender_name=name, body=words)
+        talk = [
+            receive_message(shop, sender=phone, sender_name=name, body=words) for phone, name, words in TALK
+        ]
+        self.received = talk[0]
         for phone, words in ANSWERS:
             send_message(shop, chat_id=phone, body=words)
         self.chat = f"{RITA}@c.us"
@@ -129,7 +131,7 @@ class Day(World):
             more["chat_id"] = self.chat
         if name == "docs:receiver":
             more["key"] = "python"
-        if "message_id" in ADDRESSES[name]:
+        if "message_id" in ADDRESSES[name] and name != "instances:turn":
             more["message_id"] = self.refused.message_id
         return super().arguments(name) | more
 

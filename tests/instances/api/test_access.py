@@ -100,6 +100,8 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("instances/{instance}/queue/clear/", "POST", None, 200),
     ("instances/{instance}/messages/{failed}/", "GET", None, 200),
     ("instances/{instance}/messages/{failed}/tries/", "GET", None, 200),
+    ("instances/{instance}/messages/{received}/turn/", "GET", None, 200),
+    ("instances/{instance}/received/", "GET", None, 200),
     ("instances/{instance}/messages/{queued}/cancel/", "POST", None, 200),
     ("instances/{instance}/messages/{failed}/resend/", "POST", None, 200),
     ("instances/{instance}/endpoints/", "GET", None, 200),
@@ -193,7 +195,7 @@ def filled(shared: Shared) -> dict[str, str]:
 
 def fill_account(alice: ApiClient) -> dict[str, str]:
     message = type_on_phone(alice.instance, chat_id="17680561234", body="hi")
-    receive_message(alice.instance, sender="17680561234", body="hello")
+    received = receive_message(alice.instance, sender="17680561234", body="hello")
     group = create_group_as_contact(alice.instance, name="Holidays", by="17680561234@c.us")
     configure(alice.instance.endpoint, url="https://example.com/hook")
     hook, other, *_ = skipped = list(Hook.objects.filter(endpoint=alice.instance.pk).order_by("id"))
@@ -235,6 +237,7 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
         "share": str(share.pk),
         "instance": str(alice.instance.number),
         "message": message.message_id,
+        "received": received.message_id,
         "queued": send_message(alice.instance, chat_id="17680561234", body="queued").message_id,
         "failed": fail_message(send_message(alice.instance, chat_id="17680561234", body="failed")).message_id,
         "phone": "17680561234",
@@ -324,6 +327,7 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
         "endpoint": "1099511627776",
         "listener": f"1099511627776-{uuid.uuid4().hex}",
         "queued": "x",
+        "received": "x",
         "failed": "x",
         "phone": "17680561234",
         "chat": "17680561234@c.us",

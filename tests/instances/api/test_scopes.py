@@ -22,7 +22,20 @@ VALUES = dict.fromkeys(
     ("endpoint", "share", "phone", "chat", "group", "bin", "capture", "message", "deleted"), "1"
 )
 VALUES |= dict.fromkeys(
-    ("spare", "member", "listener", "hook", "waiting", "job", "paused", "queued", "failed", "issue", "run"),
+    (
+        "spare",
+        "member",
+        "listener",
+        "hook",
+        "waiting",
+        "received",
+        "job",
+        "paused",
+        "queued",
+        "failed",
+        "issue",
+        "run",
+    ),
     "x",
 )
 
