@@ -97,6 +97,7 @@ class AuditAction(models.TextChoices):
     ALERT_WEBHOOK_SET = "alerts.webhook_set", "Alert webhook set"
     ALERT_WEBHOOK_REMOVED = "alerts.webhook_removed", "Alert webhook removed"
     ALERT_SECRET_ROTATED = "alerts.secret_rotated", "Signing secret of alerts rotated"
+    ALERT_OLD_SECRET_ENDED = "alerts.old_secret_ended", "Old signing secret of alerts ended"
     ALERT_TESTED = "alerts.tested", "Test alert sent"
     ISSUE_ACKNOWLEDGED = "issue.acknowledged", "Issue acknowledged"
     IMPERSONATION_STARTED = "look.started", "Staff started viewing the account"

@@ -18,9 +18,10 @@ from chatapi.encryption.cipher import known_keys
 from chatapi.encryption.columns import EncryptedColumn, encrypt_with_newest_key, encrypted_columns, key_ids
 from hooks.actions.endpoints import end_previous_secret, rotate_secret
 from hooks.models import Endpoint
+from instances.actions import alerts
 from instances.actions.channel_links import remove_link, rotate_callback_secret
 from instances.actions.lifecycle import rotate_token
-from instances.models import ChannelLink, Chat, Instance, new_invite_code
+from instances.models import AlertWebhook, ChannelLink, Chat, Instance, new_invite_code
 
 # Every instance has a token, so the rows of this column name the keys that a site cannot do without.
 TOKENS = "instances.Instance.token"
@@ -84,6 +85,17 @@ def end_previous_secrets(keys: Iterable[Any]) -> None:
         end_previous_secret(endpoint, acting_user=None)
 
 
+def replace_alert_secrets(keys: Iterable[Any]) -> None:
+    for webhook in AlertWebhook.objects.filter(pk__in=keys):
+        alerts.rotate_secret(webhook, acting_user=None, keep_old=False)
+
+
+def end_previous_alert_secrets(keys: Iterable[Any]) -> None:
+    found = AlertWebhook.objects.select_related("account").filter(pk__in=keys)
+    for webhook in found.exclude(previous_secret_until=None):
+        alerts.end_previous_secret(webhook, acting_user=None)
+
+
 def replace_invite_codes(keys: Iterable[Any]) -> None:
     for chat in Chat.objects.filter(pk__in=keys):
         chat.invite_code = new_invite_code()
@@ -120,6 +132,14 @@ REPLACEMENTS: dict[str, tuple[Callable[[Iterable[Any]], None], str]] = {
         "endpoints have a new signing secret: receivers must use it",
     ),
     "hooks.Endpoint.previous_secret": (end_previous_secrets, "old signing secrets are ended"),
+    "instances.AlertWebhook.secret": (
+        replace_alert_secrets,
+        "alert webhooks have a new signing secret: receivers must use it",
+    ),
+    "instances.AlertWebhook.previous_secret": (
+        end_previous_alert_secrets,
+        "old signing secrets of alerts are ended",
+    ),
     "instances.ChannelLink.credentials_json": (
         remove_channel_links,
         "links to messengers are removed: the instances must be linked again",

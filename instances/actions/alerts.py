@@ -69,14 +69,23 @@ def remove(webhook: AlertWebhook, *, acting_user: User | None) -> None:
 
 
 @transaction.atomic
-def rotate_secret(webhook: AlertWebhook, *, acting_user: User | None) -> AlertWebhook:
-    """Create a new signing secret; for a day, alerts are also signed with the old one."""
-    row = AlertWebhook.objects.select_for_update(no_key=True).get(pk=webhook.pk)
-    row.previous_secret, row.previous_secret_until = row.secret, timezone.now() + OLD_SECRET
+def rotate_secret(webhook: AlertWebhook, *, acting_user: User | None, keep_old: bool = True) -> AlertWebhook:
+    """Create a new signing secret; for a day, alerts are also signed with the old one, unless `keep_old` is false."""
+    row = AlertWebhook.objects.select_for_update(no_key=True).select_related("account").get(pk=webhook.pk)
+    row.previous_secret = row.secret if keep_old else ""
+    row.previous_secret_until = timezone.now() + OLD_SECRET if keep_old else None
     row.secret = new_secret()
     row.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
     audit.record(row, AuditAction.ALERT_SECRET_ROTATED, acting_user=acting_user)
     return row
+
+
+@transaction.atomic
+def end_previous_secret(webhook: AlertWebhook, *, acting_user: User | None) -> None:
+    """End the old secret of a rotation before its 24 hours are over."""
+    webhook.previous_secret, webhook.previous_secret_until = "", None
+    webhook.save(update_fields=["previous_secret", "previous_secret_until"])
+    audit.record(webhook, AuditAction.ALERT_OLD_SECRET_ENDED, acting_user=acting_user)
 
 
 def send_test(webhook: AlertWebhook, *, acting_user: User | None) -> Alert:

@@ -27,7 +27,7 @@ SENSITIVE = {
     "accounts:keys", "accounts:key-rotate", "accounts:members", "accounts:member-role", "accounts:member-remove",
     "account-delete", "account_email", "mfa_activate_totp", "mfa_generate_recovery_codes", "instances:token",
     "instances:secret", "instances:secret-end", "instances:delete", "instances:endpoint-secret",
-    "instances:endpoint-secret-end",
+    "instances:endpoint-secret-end", "account-alerts:rotate-secret",
 }  # fmt: skip
 # Their names sound like the ones above. Why they do not ask:
 NOT_SENSITIVE = {
@@ -46,6 +46,7 @@ NOT_SENSITIVE = {
     "mfa_deactivate_totp": "404 without an app; see test_second_factor",
     "mfa_download_recovery_codes": "404 without codes; see test_second_factor",
     "account_signup": "no user yet",
+    "account-alerts:remove": "no data leaves the site, and the owner still gets mails about issues",
     "instances:endpoint-remove": "like removing the webhook URL: the log stays, and no data leaves the site",
     "instances:account-remove": "stops the instance; its messages and settings stay, and no data leaves the site",
     "testing:bin-delete": "test data",

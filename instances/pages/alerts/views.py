@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.current_user import current_user
 from accounts.models import Account
+from accounts.reauthentication import password_required
 from accounts.views.account import own_account
 from chatapi.ui.templatetags.ui import hook_look
 from hooks.urls.webhook_urls import InvalidUrl
@@ -98,6 +99,7 @@ def remove(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@password_required
 def rotate_secret(request: HttpRequest) -> HttpResponse:
     actions.rotate_secret(own_webhook(request), acting_user=current_user(request))
     messages.success(request, "The new secret is valid now. The old one ends in 24 hours.")

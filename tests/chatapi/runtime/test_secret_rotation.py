@@ -12,6 +12,7 @@ from django.core.checks import Tags, run_checks
 from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.actions.keys import issue_key
 from accounts.models import AuditEntry
@@ -22,9 +23,10 @@ from chatapi.monitoring import health
 from chatapi.runtime import secret_rotation
 from hooks.actions.endpoints import rotate_secret
 from hooks.models import Endpoint
+from instances.actions import alerts
 from instances.actions.channel_links import save_link
 from instances.actions.chats.groups import create_group
-from instances.models import ChannelLink, Chat, Instance
+from instances.models import AlertWebhook, ChannelLink, Chat, Instance
 from tests.factories import InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +48,8 @@ def instance() -> Instance:
         rotate_secret(made.endpoint, acting_user=None)
         create_group(made, chat_id="15550002222-1479621234@g.us", name="Friends", members=[])
         save_link(made, credentials={"token": "bot-token"}, acting_user=None)
+        webhook = alerts.set_url(made.owner, url="https://ops.example.com/alerts", acting_user=None)
+        alerts.rotate_secret(webhook, acting_user=None)
         TOTP.activate(made.owner.owner, SEED)
         RecoveryCodes.activate(made.owner.owner)
         Client().force_login(made.owner.owner)
@@ -59,6 +63,7 @@ def secrets_of(instance: Instance) -> dict[str, Any]:
     return {
         "token": stored.token,
         "signing": stored.endpoint.valid_secrets(),
+        "alerts": AlertWebhook.objects.get().valid_secrets(timezone.now()),
         "invite": Chat.objects.get().invite_code,
         "credentials": stored.channel_link.credentials,
         "callback": stored.channel_link.callback_url,
@@ -71,9 +76,11 @@ def test_rotation_encrypts_everything_with_the_newest_key(instance: Instance) ->
     with override_settings(SECRETS_KEY=(OLD,)):
         before = secrets_of(instance)
     with override_settings(SECRETS_KEY=(NEW, OLD)):
-        assert secret_rotation.keys_in_use() == {key_id(OLD): 9}  # two signing secrets, two seeds, a session
+        assert secret_rotation.keys_in_use() == {
+            key_id(OLD): 11
+        }  # two signing secrets each of hooks and alerts, two seeds, a session
         assert f"Only the newest key ({key_id(NEW)}) is in use. The others can be removed" in run()
-        assert secret_rotation.keys_in_use() == {key_id(NEW): 9}
+        assert secret_rotation.keys_in_use() == {key_id(NEW): 11}
     with override_settings(SECRETS_KEY=(NEW,)):
         assert secrets_of(instance) == before
         assert Instance.objects.get().token == instance.token
@@ -100,7 +107,7 @@ def test_an_interrupted_rotation_is_continued(instance: Instance, monkeypatch: p
         with pytest.raises(CommandError, match=f"Still in use: {key_id(OLD)}"):
             run("--check")
         run()
-        assert secret_rotation.keys_in_use() == {key_id(NEW): 9}
+        assert secret_rotation.keys_in_use() == {key_id(NEW): 11}
 
 
 def test_a_secret_that_is_changed_meanwhile_is_not_overwritten(instance: Instance) -> None:
@@ -158,6 +165,8 @@ class TestLostKey:
             assert Client().get(f"/instance12345/status?token={stored.token}").status_code == 200
             assert Client().get(f"/instance12345/status?token={instance.token}").status_code == 401
             [secret] = Endpoint.objects.get().valid_secrets()
+            assert secret.startswith("whsec_")
+            [secret] = AlertWebhook.objects.get().valid_secrets(timezone.now())
             assert secret.startswith("whsec_")
             assert len(Chat.objects.get().invite_code) == 22
             assert not Authenticator.objects.exists()
