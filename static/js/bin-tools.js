@@ -36,6 +36,23 @@
     if (!held) at("held").click();
   }
 
+  // -- collapse and expand all levels of a body; the first one stays open
+  function showFoldButton() {
+    for (const button of document.querySelectorAll("[data-fold-all]")) {
+      button.hidden = !document.querySelector(`${button.dataset.foldAll} .fold .fold`);
+    }
+  }
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-fold-all]");
+    if (!button) return;
+    const folds = document.querySelectorAll(`${button.dataset.foldAll} .fold .fold`);
+    const opens = !Array.from(folds).some((fold) => fold.open);
+    for (const fold of folds) fold.open = opens;
+    button.textContent = opens ? "Collapse all" : "Expand all";
+  });
+  document.addEventListener("htmx:afterSettle", showFoldButton);
+  document.addEventListener("DOMContentLoaded", showFoldButton);
+
   // -- delete: then show the next request
   let next = null;
   document.addEventListener("htmx:beforeRequest", (event) => {

@@ -44,12 +44,7 @@
     const keep = Number(at("bin").dataset.keep);
     for (const row of Array.from(rows).slice(keep)) row.remove(); // at the end, so nothing shifts
     at("announcer").textContent = count === 1 ? "1 new request." : `${count} new requests.`;
-  }
-
-  function close() {
-    at("bin").removeAttribute("data-open");
-    const chosen = document.querySelector("#captures [aria-current]");
-    (chosen || at("captures")).focus();
+    document.dispatchEvent(new CustomEvent("bin:arrived"));
   }
 
   // the checklist is above the list and would shift it; it is polled again in 15 seconds
@@ -58,14 +53,6 @@
   });
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id === "incoming") showIncoming(false);
-    if (event.detail.target.id === "capture") {
-      at("bin").setAttribute("data-open", "");
-      // on a small screen the pane replaces the list
-      if (getComputedStyle(at("captures")).visibility === "hidden" || at("captures").offsetParent === null) {
-        at("capture").scrollIntoView({ block: "start" });
-        at("capture").focus({ preventScroll: true });
-      }
-    }
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("#held")) {
@@ -73,14 +60,6 @@
       at("captures").scrollTop = 0;
       if (!isAtTop()) at("bin").scrollIntoView({ block: "start" });
     }
-    const row = event.target.closest(".capture-row");
-    if (row) {
-      for (const other of document.querySelectorAll("#captures [aria-current]")) other.removeAttribute("aria-current");
-      row.setAttribute("aria-current", "true");
-      row.classList.remove("unread");
-      row.querySelector(".capture-unread")?.remove();
-    }
-    if (event.target.closest("[data-bin-back]")) close();
   });
   // with a modifier key the browser opens a new tab; htmx would handle the click too, so hide it from htmx
   document.addEventListener(
@@ -91,10 +70,6 @@
     },
     true,
   );
-  // keep the chosen tab for the next capture
-  document.addEventListener("shown.bs.tab", (event) => {
-    if (event.target.dataset.tab) at("tab").value = event.target.dataset.tab;
-  });
   addEventListener("scroll", () => showIncoming(false), { passive: true });
   function watchList() {
     const list = at("captures");

@@ -27,7 +27,8 @@ def empty_bin(page: Page) -> None:
 
 def send(address: str, *bodies: str) -> None:
     for body in bodies:
-        request = urllib.request.Request(address.replace("localhost", "127.0.0.1"), body.encode())
+        url = address.replace("localhost", "127.0.0.1")
+        request = urllib.request.Request(url, body.encode(), {"Content-Type": "text/plain"})
         urllib.request.urlopen(request, timeout=20).close()
 
 
@@ -36,10 +37,67 @@ def test_the_keys_do_what_the_help_says_and_a_shared_link_is_read_on_a_phone(
 ) -> None:
     """One after the other: the demo's account has one bin of its own."""
     empty_bin(demo_page)
+    the_newest_opens_until_one_is_chosen(demo_page)
+    empty_bin(demo_page)
     by_keyboard(demo_page)
     faster_than_the_server(demo_page)
     at_the_moment_a_response_is_shown(demo_page)
     shared_with_somebody_without_an_account(demo_page, browser)
+
+
+def the_newest_opens_until_one_is_chosen(page: Page) -> None:
+    """The URL names a chosen request, also after a reload and a search; Back and forward change the pane."""
+    address, body, rows = address_on(page), page.locator("#pane-body pre"), page.locator(".capture-row")
+    listed = page.url
+    for text in ("one", "two"):
+        send(address, text)
+        expect(body).to_have_text(text)
+    expect(page).to_have_url(listed)
+    expect(page.locator(".capture-row.unread")).to_have_count(0)
+
+    rows.nth(1).click()
+    expect(body).to_have_text("one")
+    chosen = page.url
+    assert chosen.startswith(f"{listed}?open=")
+    send(address, "three")
+    page.mouse.move(0, 0)
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_have_class(re.compile("unread"))
+    expect(body).to_have_text("one")
+    page.go_back()
+    page.wait_for_url(listed)
+    expect(body).to_have_text("three")
+    page.go_forward()
+    expect(body).to_have_text("one")
+    page.get_by_role("tab", name="Headers").click()
+    page.reload()
+    expect(page.locator("#pane-headers")).to_be_visible()
+    expect(rows.nth(2)).to_have_attribute("aria-current", "true")
+    page.get_by_role("searchbox").press_sequentially("body:t")
+    expect(rows).to_have_count(2)
+    page.wait_for_url(re.compile(r"q=body.*open="))
+    expect(body).to_have_text("one")
+
+    page.goto(listed)
+    expect(body).to_have_text("three")
+    page.locator("#pane-body").click()  # it is read, so it stays
+    send(address, "four")
+    expect(rows).to_have_count(4)
+    expect(body).to_have_text("three")
+
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(listed)
+    expect(page.locator("#capture")).to_be_hidden()
+    rows.nth(1).click()
+    expect(page.get_by_role("tab", name="Body")).to_be_visible()
+    expect(rows.first).to_be_hidden()
+    page.go_back()
+    expect(page.locator("#capture")).to_be_hidden()
+    expect(rows.nth(1)).to_be_focused()
+    page.goto(chosen)
+    page.get_by_role("button", name="All requests").click()
+    expect(rows.nth(3)).to_be_focused()
+    page.set_viewport_size({"width": 1280, "height": 720})
 
 
 def by_keyboard(page: Page) -> None:
@@ -49,7 +107,6 @@ def by_keyboard(page: Page) -> None:
     expect(summaries).to_have_text(["three", "two", "one"])
 
     pane = page.get_by_role("region", name="Chosen request")
-    page.keyboard.press("j")
     expect(pane.get_by_role("heading", level=2)).to_contain_text("with 5 B of text")
     page.keyboard.press("j")
     expect(pane.get_by_role("heading", level=2)).to_contain_text("with 3 B of text")
@@ -134,20 +191,17 @@ def faster_than_the_server(page: Page) -> None:
     """Keys wait for the request that is loading; they are dropped if it fails, or another one is chosen."""
     loading = Loading(page)
     send(address_on(page), "first", "second", "third", "fourth", "fifth")
-    rows, summaries = page.locator(".capture-row"), page.locator("#captures .capture-summary")
-    expect(summaries.first).to_have_text("fifth")
-    urls = [str(rows.nth(place).get_attribute("href")) for place in range(5)]
-    pane, body = page.locator("#capture"), page.locator("#pane-body pre")
+    rows, body = page.locator(".capture-row"), page.locator("#pane-body pre")
     replay = page.get_by_role("dialog", name=re.compile("Replay no"))
-    page.keyboard.press("j")
-    expect(pane.locator("h2")).to_contain_text("with 5 B of text")
+    expect(body).to_have_text("fifth")
+    urls = [str(rows.nth(place).get_attribute("href")) for place in range(5)]
 
     request = loading.press(urls[1], "j", "2", "r")
     expect(replay).to_be_hidden()
     request.continue_()
     expect(body).to_have_text("fourth")
     expect(replay).to_have_attribute("open", "")
-    expect(page).to_have_url(re.compile("/testing/bins/mine/|/testing/bins/[a-z0-9]+/$"))
+    expect(page).to_have_url(re.compile(r"/testing/bins/[a-z0-9]+/\?open=[\w-]{22}"))
     page.keyboard.press("Escape")
 
     loading.press(urls[2], "j", "d").abort()
@@ -163,15 +217,12 @@ def faster_than_the_server(page: Page) -> None:
 
 
 def at_the_moment_a_response_is_shown(page: Page) -> None:
-    """A link in a response, or a row of a poll, opens its dialog or pane as soon as it is on the page."""
+    """A request that a poll brings opens by itself, and a key at that moment acts on it."""
     address = address_on(page)
     page.evaluate("""() => {
         const press = (key) => document.body.dispatchEvent(
             new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-        const steps = [
-            ["[hx-trigger='every 1s']", "#captures .capture-summary", "j"],
-            [".capture-row", "#capture pre", "r"],
-        ];
+        const steps = [["[hx-trigger='every 1s']", "#captures .capture-summary", "r"]];
         document.addEventListener("htmx:afterRequest", (event) => {
             const [requesting, shown, key] = steps[0] || [];
             if (!key || !event.target.matches(requesting)) return;

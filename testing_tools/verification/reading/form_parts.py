@@ -5,6 +5,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from testing_tools.verification.models import Capture
+from testing_tools.verification.reading.images import Image, read_image
 
 MAX_PARTS = 200
 MAX_TEXT = 4000  # characters of a field that are shown
@@ -19,6 +20,11 @@ class Part(NamedTuple):
     file: str | None = None
     type: str = ""
     content: bytes = b""
+
+    @property
+    def image(self) -> Image | None:
+        """Returns the picture that the file is, if it is one."""
+        return read_image(self.content)
 
 
 class Form(NamedTuple):

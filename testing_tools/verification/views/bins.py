@@ -19,6 +19,7 @@ from testing_tools.verification.models import Capture
 from testing_tools.verification.views.contexts import (
     count_context,
     list_context,
+    opened_context,
     until_mark,
     visible_bin,
 )
@@ -37,12 +38,12 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_GET
 @login_required
 def bin_page(request: HttpRequest, key: str) -> HttpResponse:
-    """Shows the bin's page; with `?before=` the next rows of its list (for htmx)."""
+    """Shows the bin's page, with the capture `?open=`; with `?before=` the next rows of its list (for htmx)."""
     bin = visible_bin(request, key)
     before = parse_digits(request.GET.get("before"))
     if before is not None:
         return render(request, f"{PAGE}#older", list_context(request, bin, before=before))
-    return render(request, PAGE, list_context(request, bin))
+    return render(request, PAGE, list_context(request, bin) | opened_context(request, bin))
 
 
 @require_GET

@@ -6,18 +6,16 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from chatapi.ui.downloads import as_download
+from chatapi.ui.downloads import as_download, as_picture
 from chatapi.ui.header_fields import combined
 from chatapi.ui.requests import HtmxRequest
 from testing_tools.verification import copy_as
-from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from testing_tools.verification.reading import form_parts, other_signatures
+from testing_tools.verification.reading.images import read_image
 from testing_tools.verification.views.contexts import (
-    TABS,
-    capture_context,
     list_context,
-    may_change,
+    shown_context,
     signed_request,
     visible_bin,
     visible_capture,
@@ -32,31 +30,26 @@ def detail(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Shows one capture: for htmx only its pane, otherwise the bin's page with the pane."""
     bin = visible_bin(request, key)
     capture = visible_capture(bin, public_id)
-    context = capture_context(capture) | {"may_change": may_change(request, bin), "tab": chosen_tab(request)}
-    if context["may_change"]:  # a viewer does not mark captures as read
-        capture_actions.mark_read(capture)
+    context = shown_context(request, capture)
     if request.htmx:
         return render(request, "testing_tools/verification/bin_capture.html", context)
     return render(request, "testing_tools/verification/bin.html", context | list_context(request, bin))
 
 
-def chosen_tab(request: HttpRequest) -> str:
-    tab = request.GET.get("tab", "")
-    return tab if tab in TABS else TABS[0]
-
-
 @require_GET
 @login_required
 def body(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
-    """Downloads the exact bytes of the body; a browser never shows them."""
-    return body_file(visible_capture(visible_bin(request, key), public_id))
+    """Downloads the exact bytes of the body; a browser never shows them. With `?picture` see picture_of()."""
+    capture = visible_capture(visible_bin(request, key), public_id)
+    return picture_of(bytes(capture.body)) if "picture" in request.GET else body_file(capture)
 
 
 @require_GET
 @login_required
 def part(request: HttpRequest, key: str, public_id: str, index: int) -> HttpResponse:
-    """Downloads a file of a captured form."""
-    return part_file(visible_capture(visible_bin(request, key), public_id), index)
+    """Downloads a file of a captured form. With `?picture` see picture_of()."""
+    part = file_part(visible_capture(visible_bin(request, key), public_id), index)
+    return picture_of(part.content) if "picture" in request.GET else part_file(part)
 
 
 @require_POST
@@ -76,15 +69,28 @@ def body_file(capture: Capture) -> HttpResponse:
     return as_download(HttpResponse(bytes(capture.body), content_type=OCTETS), copy_as.file_name(capture))
 
 
-def part_file(capture: Capture, index: int) -> HttpResponse:
+def picture_of(content: bytes) -> HttpResponse:
+    """Shows a picture in an <img> of a page, with the type that its bytes have; 404 if they are no picture."""
+    image = read_image(content)
+    if image is None:
+        raise Http404("Not a picture that a page shows.")
+    return as_picture(HttpResponse(content, content_type=image.type))
+
+
+def file_part(capture: Capture, index: int) -> form_parts.Part:
+    """Returns a file of a captured form; 404 if it has no such file."""
     parts = form_parts.read(capture).parts
     if index >= len(parts) or parts[index].file is None:
         raise Http404("The form has no such file.")
+    return parts[index]
+
+
+def part_file(part: form_parts.Part) -> HttpResponse:
     # The name comes from the sender: remove folders and control characters, which some systems would interpret.
     name = "".join(
-        letter for letter in str(parts[index].file).replace("\\", "/").split("/")[-1] if letter.isprintable()
+        letter for letter in str(part.file).replace("\\", "/").split("/")[-1] if letter.isprintable()
     )
-    return as_download(HttpResponse(parts[index].content, content_type=OCTETS), name[-100:] or "file")
+    return as_download(HttpResponse(part.content, content_type=OCTETS), name[-100:] or "file")
 
 
 def capture_url(capture: Capture) -> str:

@@ -1,5 +1,6 @@
 """The contexts of a bin's templates: the bin, its list, and one capture."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -19,15 +20,17 @@ from testing_tools.verification import copy_as, responses
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.exports import FORMATS
 from testing_tools.verification.filters import EXAMPLES, Filter
-from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
+from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture, Family
 from testing_tools.verification.reading import form_parts, other_signatures, pretty
 from testing_tools.verification.reading.explanations import explain
+from testing_tools.verification.reading.images import read_image
 from testing_tools.verification.reading.read_capture import read_capture
 from testing_tools.verification.reading.recognition import parse
 from testing_tools.verification.reading.request_as_sent import NOT_SHOWN
 
 PAGE_SIZE = 100  # rows of the page, and of each "Show older requests"
 TABS = ("explained", "body", "headers", "query", "form", "raw", "hex")
+CAPTURE_ID = re.compile(r"[A-Za-z0-9_-]{1,22}")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -67,6 +70,31 @@ def visible_capture(bin: Bin, public_id: str) -> Capture:
         raise Http404("No such capture: it was dropped or deleted.")
     capture.bin = bin
     return capture
+
+
+def opened_context(request: HttpRequest, bin: Bin) -> dict[str, Any]:
+    """Returns the context of the pane of the capture `?open=`: {} without it, `is_missing` if it is not kept."""
+    public_id = request.GET.get("open", "")
+    if not public_id:
+        return {}
+    found = (
+        Capture.objects.kept(bin).filter(public_id=public_id).first()
+        if CAPTURE_ID.fullmatch(public_id)
+        else None
+    )
+    if found is None:
+        return {"is_missing": True}
+    found.bin = bin
+    return shown_context(request, found)
+
+
+def shown_context(request: HttpRequest, capture: Capture) -> dict[str, Any]:
+    """Returns the context of a capture's pane, and marks it as read unless the user is a viewer."""
+    context = capture_context(capture, tab=request.GET.get("tab", ""))
+    context["may_change"] = may_change(request, capture.bin)
+    if context["may_change"]:
+        capture_actions.mark_read(capture)
+    return context
 
 
 def until_mark(endpoint: Endpoint | None) -> str:
@@ -152,16 +180,29 @@ def signed_request(capture: Capture) -> other_signatures.SignedRequest:
     )
 
 
-def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]:
-    """Returns the context of the pane of one capture. Fetch its `bin` with the instance's endpoint."""
+def capture_context(capture: Capture, *, tab: str = "", shared: bool = False) -> dict[str, Any]:
+    """Returns the context of the pane of one capture, with the tab `tab` or the one that says most.
+
+    Fetch its `bin` with the instance's endpoint.
+    """
     body = bytes(capture.body)
     read = read_capture(capture)
     value = parse(body)
     parameters = parse_qsl(capture.query, keep_blank_values=True)
     form = form_parts.read(capture)
+    is_explained = read.recognition.family != Family.OTHER or capture.too_large
+    filled = {
+        "explained": is_explained,
+        "form": form.parts,
+        "body": body,
+        "query": parameters,
+        "headers": True,
+    }
     return {
         "capture": capture,
         "bin": capture.bin,
+        "tab": tab if tab in TABS else next(name for name, content in filled.items() if content),
+        "chosen_tab": tab if tab in TABS else "",
         "tabs": [
             ("explained", "Explained", None),
             ("body", "Body", None),
@@ -176,6 +217,7 @@ def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]
         "scheme": other_signatures.scheme_of(combined(capture.headers)),
         "objects": explain(read.recognition, value if isinstance(value, dict) else {}),
         "shown": pretty.show(body, capture.headers),
+        "image": read_image(body),
         "parameters": parameters,
         "form": form,
         "raw": raw_request(capture),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from chatapi.ui.numbers import parse_digits
 from testing_tools.verification.actions import shares
 from testing_tools.verification.models import Capture, Share
-from testing_tools.verification.views.captures import body_file, chosen_tab, part_file
+from testing_tools.verification.views.captures import body_file, file_part, part_file, picture_of
 from testing_tools.verification.views.contexts import PAGE_SIZE, capture_context
 
 
@@ -60,28 +60,29 @@ def page(request: HttpRequest, share: Share, token: str, context: dict[str, Any]
 
 @with_share
 def bin(request: HttpRequest, share: Share, token: str) -> HttpResponse:
-    """Shows the list; a link to one capture shows that capture."""
-    if share.number is not None:
-        only = shares.captures_of(share).first()
-        return page(request, share, token, shared_capture_context(request, share, only) if only else {})
-    return page(request, share, token, {})
+    """Shows the list, and beside it the newest capture; a link to one capture shows that capture."""
+    newest = None if "before" in request.GET else shares.captures_of(share).first()
+    context = shared_capture_context(request, share, newest) if newest else {}
+    return page(request, share, token, context | {"is_chosen": newest and share.number is not None})
 
 
 @with_share
 def capture(request: HttpRequest, share: Share, token: str, public_id: str) -> HttpResponse:
     """Shows one capture beside the list."""
     found = shared_capture(share, public_id)
-    return page(request, share, token, shared_capture_context(request, share, found))
+    return page(request, share, token, shared_capture_context(request, share, found) | {"is_chosen": True})
 
 
 @with_share
 def body(request: HttpRequest, share: Share, token: str, public_id: str) -> HttpResponse:
-    return body_file(shared_capture(share, public_id))
+    found = shared_capture(share, public_id)
+    return picture_of(bytes(found.body)) if "picture" in request.GET else body_file(found)
 
 
 @with_share
 def part(request: HttpRequest, share: Share, token: str, public_id: str, index: int) -> HttpResponse:
-    return part_file(shared_capture(share, public_id), index)
+    found = file_part(shared_capture(share, public_id), index)
+    return picture_of(found.content) if "picture" in request.GET else part_file(found)
 
 
 def without_note(capture: Capture) -> Capture:
@@ -99,4 +100,4 @@ def shared_capture(share: Share, public_id: str) -> Capture:
 def shared_capture_context(request: HttpRequest, share: Share, capture: Capture) -> dict[str, Any]:
     capture.bin = share.bin
     without_note(capture)
-    return capture_context(capture, shared=True) | {"tab": chosen_tab(request)}
+    return capture_context(capture, tab=request.GET.get("tab", ""), shared=True)

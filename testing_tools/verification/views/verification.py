@@ -21,7 +21,7 @@ from instances.pages.chosen_instance import chosen_instance, require_changeable_
 from testing_tools.verification import verification_checklist
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import verifications as verification_actions
-from testing_tools.verification.views.contexts import list_context, until_mark
+from testing_tools.verification.views.contexts import list_context, opened_context, until_mark
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,9 @@ def verification(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "testing_tools/verification/verification.html",
-        panel_context(instance) | list_context(request, bin, page_url=page_url(instance)),
+        panel_context(instance)
+        | list_context(request, bin, page_url=page_url(instance))
+        | opened_context(request, bin),
     )
 
 
