@@ -12,6 +12,7 @@ from testing_tools.verification.views import (
     bins,
     captures,
     changes,
+    comparison,
     forwarding,
     receive,
     sharing,
@@ -65,6 +66,7 @@ one_capture = [
     path("note/", changes.note, name="bin-note"),
     path("delete/", changes.delete, name="bin-delete"),
     path("replay/", forwarding.replay, name="bin-replay"),
+    path("compare/", comparison.comparison, name="bin-compare"),
     path("signature/", captures.signature, name="bin-signature"),
 ]
 shared = [

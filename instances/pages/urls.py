@@ -10,7 +10,14 @@ from instances.pages.endpoints import views as endpoints_views
 from instances.pages.history import views as history_views
 from instances.pages.instance_list import views as instance_list_views
 from instances.pages.issues import views as issue_views
-from instances.pages.log import export_views, fix_views, hook_views, list_views, summary_views
+from instances.pages.log import (
+    comparison,
+    export_views,
+    fix_views,
+    hook_views,
+    list_views,
+    summary_views,
+)
 from instances.pages.messages import views as messages_views
 from instances.pages.overview import button_views
 from instances.pages.overview import views as overview_views
@@ -122,6 +129,7 @@ deliveries = [
         name="redelivery-cancel",
     ),
     path("<uuid:public_id>/", hook_views.hook, name="hook"),
+    path("<uuid:public_id>/compare/", comparison.comparison, name="compare"),
     path("<uuid:public_id>/try-now/", hook_views.act, {"action": "try-now"}, name="try-now"),
     path("<uuid:public_id>/resend/", hook_views.act, {"action": "resend"}, name="resend"),
     path("<uuid:public_id>/skip/", hook_views.act, {"action": "skip"}, name="skip"),

@@ -79,6 +79,7 @@ instances:address-test                       POST   302 404 403 200 200 404
 testing:bin-capture                 GET    302 404 200 200 200 404
 testing:bin-body                    GET    302 404 200 200 200 404
 testing:bin-part                    GET    302 404 404 404 404 404
+testing:bin-compare                 GET    302 404 200 200 200 404
 testing:bin-note                    POST   302 404 403 302 302 404
 testing:bin-delete                  POST   302 404 403 302 302 404
 testing:bin-replay                  GET    302 404 403 200 200 404
@@ -141,6 +142,7 @@ log:redelivery-pause                         POST   302 404 403 302 302 404
 log:redelivery-resume                        POST   302 404 403 302 302 404
 log:redelivery-cancel                        POST   302 404 403 302 302 404
 log:hook                                     GET    302 404 200 200 200 404
+log:compare                                  GET    302 404 404 404 404 404
 log:try-now                                  POST   302 404 403 302 302 404
 log:resend                                   POST   302 404 403 302 302 404
 log:skip                                     POST   302 404 403 302 302 404

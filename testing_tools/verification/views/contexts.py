@@ -230,11 +230,15 @@ def capture_context(capture: Capture, *, tab: str = "", shared: bool = False) ->
     }
 
 
+def request_line(capture: Capture) -> str:
+    target = f"/bin/{capture.bin.key}{capture.path}" + (f"?{capture.query}" if capture.query else "")
+    return f"{capture.method} {target} HTTP/{capture.http_version or '1.1'}"
+
+
 def raw_request(capture: Capture) -> str:
     """Returns the request as text."""
-    target = f"/bin/{capture.bin.key}{capture.path}" + (f"?{capture.query}" if capture.query else "")
     lines = [
-        f"{capture.method} {target} HTTP/{capture.http_version or '1.1'}",
+        request_line(capture),
         *(f"{name}: {value}" for name, value in capture.headers),
         "",
     ]
