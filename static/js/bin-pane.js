@@ -72,6 +72,12 @@
     at("capture").scrollIntoView({ block: "start" });
     at("capture").focus({ preventScroll: true });
   });
+  // A request that was shown before must not stay under the row and the URL of one that could not be loaded.
+  for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+    document.addEventListener(failure, ({ detail }) => {
+      if (detail.target.id === "capture") at("capture").replaceChildren();
+    });
+  }
   document.addEventListener("bin:arrived", follow);
   document.addEventListener("DOMContentLoaded", () => {
     list = addressWith("");

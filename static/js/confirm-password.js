@@ -4,6 +4,7 @@
 (() => {
   "use strict";
   const HEADER = "Confirm-Password";
+  const TIMEOUT = 20_000; // ms
   const at = (id) => document.getElementById(id);
   let refused = null; // the request to repeat: its element, verb, path and values, and the URL that takes the password
   let repeated = null; // the element whose request is repeated now
@@ -32,13 +33,16 @@
     const body = new FormData();
     body.set("password", password);
     const headers = JSON.parse(document.body.getAttribute("hx-headers") || "{}");
+    const signal = AbortSignal.timeout(TIMEOUT);
     let response;
     try {
-      response = await fetch(refused.url, { method: "POST", body, headers, redirect: "manual" });
-    } catch {
+      response = await fetch(refused.url, { method: "POST", body, headers, signal, redirect: "manual" });
+    } catch (error) {
+      if (error.name === "TimeoutError") return `The server did not respond within ${TIMEOUT / 1000} s. Try again.`;
       return "The connection to the server failed. Try again.";
     }
     if (response.type === "opaqueredirect") return "";
+    if (response.status >= 500) return `The server failed with an error (status ${response.status}). Try again.`;
     if (response.status === 429) return "Too many attempts. Wait a minute, then try again.";
     if (!response.ok) return "The server refused the request. Reload the page.";
     const page = new DOMParser().parseFromString(await response.text(), "text/html");

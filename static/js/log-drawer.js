@@ -141,6 +141,14 @@
     Object.assign(watch, { type: "hidden", name: "watch", value: `${openId()}::` });
     row.cells[0].append(watch);
   });
+  // The hook that was open before must not stay under the row and the URL of this one.
+  for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+    document.addEventListener(failure, ({ detail }) => {
+      if (detail.target.id !== "drawer-body" || detail.requestConfig.verb !== "get") return;
+      at("drawer-body").removeAttribute("aria-busy");
+      at("drawer-body").replaceChildren();
+    });
+  }
   document.addEventListener("htmx:afterSettle", mark); // a poll replaces rows
   document.addEventListener("DOMContentLoaded", () => {
     const drawer = at("drawer");

@@ -206,6 +206,7 @@ def faster_than_the_server(page: Page) -> None:
 
     loading.press(urls[2], "j", "d").abort()
     expect(page.get_by_role("alert")).to_contain_text("Not loaded")
+    expect(page.locator("#capture")).to_be_empty()  # not the request before, under this one's URL
     rows.nth(2).click()
     expect(body).to_have_text("third")
     loading.press(urls[3], "j", "d").continue_()

@@ -263,3 +263,95 @@ def test_every_form_of_a_page_shows_a_refusal(demo_page: Page, product: Product,
             "document.querySelectorAll('.request-error [data-close]').forEach((x) => x.click())"
         )
         expect(demo_page.locator(".request-error")).to_have_count(0)
+
+
+CONTROLS = (
+    "main [hx-get]:not([hx-trigger*=every]), main [hx-post]:not([hx-trigger*=every]), main [data-delete]"
+)
+MORE_PAGES = [
+    "/instances/{number}/", "/instances/{number}/settings/", "/instances/{number}/endpoints/", "/testing/simulation/",
+    "/testing/verification/?instance={number}", "/testing/bins/mine/", "/testing/sending/?instance={number}",
+    "/testing/phone/?instance={number}", "/log/", "/accounts/keys/", "/instances/new/",
+]  # fmt: skip
+# What fails, in turn, and how its message begins.
+FAILURES = [
+    (403, "session changed in another tab. Reload the page."), (429, "too many requests. Wait a minute"),
+    (500, "the server failed with an error (status 500)"), (503, "cannot be reached (status 503)"),
+    (0, "the connection to the server failed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", MORE_PAGES)
+def test_every_control_that_loads_or_sends_shows_each_kind_of_failure(
+    demo_page: Page, product: Product, url: str
+) -> None:
+    """Each control of the page fails once, with the next kind of failure; no page prints the HTML of a response."""
+    failure = FAILURES[0]
+
+    def fail(route: Route) -> None:
+        if "hx-request" not in route.request.headers:
+            route.continue_()
+        elif failure[0]:
+            route.fulfill(status=failure[0], body=PROXY_PAGE, content_type="text/html")
+        else:
+            route.abort("connectionreset")
+
+    demo_page.route("**/*", lambda route: route.continue_())  # before the page is loaded, as always
+    demo_page.goto(url.format(number=Rest(product).instance["id"]))
+    expect(demo_page.locator("main")).to_be_visible()
+    controls = demo_page.locator(CONTROLS)
+    count = controls.count()
+    assert count or url == "/instances/new/"
+    demo_page.route("**/*", fail)
+    for place in range(count):
+        failure = FAILURES[place % len(FAILURES)]
+        use(demo_page, controls.nth(place))
+        message = demo_page.locator(".request-error > span")
+        expect(message.filter(has_text=failure[1]).first).to_be_visible()
+        expect(demo_page.locator("body")).not_to_contain_text(
+            re.compile("<!doctype|<html|nginx", re.IGNORECASE)
+        )
+        demo_page.evaluate("document.querySelectorAll('.request-error').forEach((box) => box.remove())")
+
+
+def use(page: Page, control: Locator) -> None:
+    """Makes the control send its request: a form is submitted, a link is clicked, a field changes."""
+    control.evaluate("""(control) => {
+        const trigger = control.getAttribute("hx-trigger") || "";
+        if (control.matches("form") && !trigger) { control.noValidate = true; control.requestSubmit(); }
+        else if (!trigger) control.click();
+        else htmx.trigger(control, trigger.split(/[ ,]/)[0]);
+    }""")
+    if page.locator("#confirm[open]").count():
+        page.locator("#confirm-do").click()
+
+
+def test_a_hook_that_does_not_load_leaves_no_other_hook_in_the_drawer(
+    demo_page: Page, product: Product
+) -> None:
+    number = Rest(product).instance["id"]
+    demo_page.route("**/log/**", lambda route: route.continue_())
+    demo_page.goto(f"/testing/simulation/?instance={number}")
+    with Receiver() as receiver:
+        for _ in range(2):
+            demo_page.get_by_label("Destination").fill(receiver.url)
+            expect(demo_page.locator("#origin")).to_contain_text("For this test only")
+            demo_page.locator("#send").click()
+            expect(demo_page.locator(".verdict-text")).to_have_text("Delivered")
+            demo_page.reload()
+    demo_page.goto(f"/log/?instance={number}&simulated=yes")
+    rows = demo_page.locator("#rows a.stretched-link")
+    rows.nth(0).click()
+    expect(demo_page.locator("#drawer-title")).to_be_visible()
+    demo_page.route("**/log/*drawer=1*", lambda route: route.fulfill(status=502, body=PROXY_PAGE))
+    demo_page.keyboard.press("j")
+    drawer = demo_page.locator("#drawer")
+    expect(drawer.locator(".request-error > span")).to_have_text(
+        "Not loaded: the server is restarting or cannot be reached (status 502). Try again in a moment."
+    )
+    expect(drawer.locator(".request-error > span")).to_be_in_viewport()
+    expect(drawer.locator("#drawer-body")).to_be_empty()
+    demo_page.unroute("**/log/*drawer=1*")
+    demo_page.keyboard.press("k")
+    expect(demo_page.locator("#drawer-title")).to_be_visible()
+    expect(drawer.locator(".request-error")).to_have_count(0)
