@@ -8,7 +8,10 @@
   // -- the dialog shows what htmx loads into #dialog-body; closing it removes the content, which also stops a forwarding,
   // because its next step is a form there
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "dialog-body" && at("dialog") && !at("dialog").open) at("dialog").showModal();
+    if (event.detail.target.id === "dialog-body" && at("dialog") && !at("dialog").open) {
+      at("dialog").showModal();
+      at("dialog").scrollTop = 0; // where the content before was scrolled to
+    }
     if (event.detail.target.id === "undo") showNext();
   });
   document.addEventListener(

@@ -271,7 +271,7 @@ CONTROLS = (
 MORE_PAGES = [
     "/instances/{number}/", "/instances/{number}/settings/", "/instances/{number}/endpoints/", "/testing/simulation/",
     "/testing/verification/?instance={number}", "/testing/bins/mine/", "/testing/sending/?instance={number}",
-    "/testing/phone/?instance={number}", "/log/", "/accounts/keys/", "/instances/new/",
+    "/testing/phone/?instance={number}", "/log/", "/account/keys/", "/instances/new/",
 ]  # fmt: skip
 # What fails, in turn, and how its message begins.
 FAILURES = [

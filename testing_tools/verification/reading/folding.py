@@ -23,7 +23,8 @@ def folded(lines: Sequence[SafeString], depths: Sequence[int]) -> SafeString:
             hidden = next((end for end in range(at + 1, len(lines)) if depths[end] <= depth), len(lines)) - (
                 at + 1
             )
-            parts.append(f'<details class="fold" open><summary data-hidden="{hidden}">{line}</summary>')
+            words = "1 line" if hidden == 1 else f"{hidden} lines"
+            parts.append(f'<details class="fold" open><summary data-hidden="{words}">{line}</summary>')
             open_depths.append(depth)
             is_after_line = False
             continue

@@ -22,8 +22,9 @@ def comparison(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     bin = visible_bin(request, key)
     capture = visible_capture(bin, public_id)
     others = list(Capture.objects.kept(bin).exclude(pk=capture.pk).in_list()[:CHOICES])
-    with_id = request.GET.get("with", "")
-    other = visible_capture(bin, with_id) if with_id.isprintable() and with_id else nearest(others, capture)
+    found = nearest(others, capture)
+    with_id = request.GET.get("with") or (found.public_id if found else "")
+    other = visible_capture(bin, with_id) if with_id else None
     if other and other not in others:
         others.append(other)
     context: dict[str, object] = {"bin": bin, "capture": capture, "others": others, "other": other}

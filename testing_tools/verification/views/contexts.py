@@ -65,10 +65,19 @@ def may_change(request: HttpRequest, bin: Bin) -> bool:
 
 
 def visible_capture(bin: Bin, public_id: str) -> Capture:
-    capture = Capture.objects.kept(bin).filter(public_id=public_id).first()
+    capture = kept_capture(bin, public_id)
     if capture is None:
         raise Http404("No such capture: it was dropped or deleted.")
-    capture.bin = bin
+    return capture
+
+
+def kept_capture(bin: Bin, public_id: str) -> Capture | None:
+    """Returns the capture with its bin, or None if the bin keeps none with this id; the id may be any text."""
+    if not CAPTURE_ID.fullmatch(public_id):
+        return None
+    capture = Capture.objects.kept(bin).filter(public_id=public_id).first()
+    if capture is not None:
+        capture.bin = bin
     return capture
 
 
@@ -77,15 +86,8 @@ def opened_context(request: HttpRequest, bin: Bin) -> dict[str, Any]:
     public_id = request.GET.get("open", "")
     if not public_id:
         return {}
-    found = (
-        Capture.objects.kept(bin).filter(public_id=public_id).first()
-        if CAPTURE_ID.fullmatch(public_id)
-        else None
-    )
-    if found is None:
-        return {"is_missing": True}
-    found.bin = bin
-    return shown_context(request, found)
+    found = kept_capture(bin, public_id)
+    return shown_context(request, found) if found else {"is_missing": True}
 
 
 def shown_context(request: HttpRequest, capture: Capture) -> dict[str, Any]:
