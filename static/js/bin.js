@@ -33,7 +33,9 @@
     }
     const count = incoming.children.length;
     for (const row of Array.from(incoming.children).reverse()) {
-      if (at(row.id) === row) list.prepend(row); // a row that is already in the list is skipped
+      if (at(row.id) !== row) continue; // it is already in the list
+      list.prepend(row);
+      window.htmx.process(row); // htmx would read it 20 ms later; until then a click loads a whole page
     }
     incoming.replaceChildren();
     held.hidden = true;
