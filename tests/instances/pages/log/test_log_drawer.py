@@ -22,7 +22,7 @@ def test_the_list_shows_the_hook_that_its_url_names(alice: Client, instance: Ins
     assert '<dialog class="drawer" id="drawer" aria-labelledby="drawer-title" open>' in page.text
     assert f'href="/log/{hook.public_id}/">Open page</a>' in page.text
     assert 'href="?state=retrying"\n      data-drawer-close' in page.text  # without a script
-    for unknown in ("", "x", str(uuid4())):
+    for unknown in ("", "x", str(uuid4()), "\x00", "9" * 4000, "-1", "{}", "../" * 20, "<script>"):
         assert "Hook not found" in alice.get("/log/", {"open": unknown}).text
 
 
