@@ -42,7 +42,7 @@ QUERIES = {
     "testing:bin-response": 11,
     "testing:bin-page": 14,
     "testing:bin-capture": 16,
-    "testing:bin-compare": 14,
+    "testing:bin-compare": 13,
     "testing:bin-forward": 12,
     "testing:bin-replay": 12,
     "testing:bin-share": 12,
