@@ -6,7 +6,8 @@
     python -m tests.bench.calls --profile contact
 
 Calls the WSGI application in one thread, or with `--web` that many web processes over 8 connections. FOLDERs have the
-files of other versions, such as `git worktree add` makes them. All use one database with this version's migrations.
+files of other versions, such as `git worktree add` makes them. All use one database with this version's migrations,
+and each its own instances.
 The machine's other load changes within seconds, so each round measures one version after the other, and the result is
 the median of the rounds' ratios to the first version. Commits do not wait for the disk.
 
@@ -220,12 +221,12 @@ def raw(method: str, path: str, query: str, key: str, body: str) -> bytes:
     return "\r\n".join([*lines, "", body]).encode()
 
 
-def make_targets() -> Targets:
-    """Creates ten instances; returns the requests of each measured call."""
+def make_targets(place: int = 0) -> Targets:
+    """Creates ten instances more; returns the requests of each measured call. `place`: after so many versions."""
     from accounts.actions.keys import issue_key
     from tests.bench.contract import fill, instances
 
-    found = instances(10)
+    found = instances(10 * (place + 1))[-10:]
     _, key = issue_key(found[0].owner, acting_user=None)
     one = found[0]
     fill(one, 1000)
@@ -318,18 +319,18 @@ def main() -> None:
         if given.profile:
             profile(given.profile, given.calls)
             return
-        targets = make_targets()
         with contextlib.ExitStack() as stack:
-            measures = {}
+            measures: dict[str, Measure] = {}
             sender = stack.enter_context(worker()) if given.worker else None
             for folder in [*(folder.resolve() for folder in given.folders), ROOT]:
+                targets = make_targets(len(measures))
                 measured = (
                     web_server_of(folder, targets, given.web, given.seconds, sender)
                     if given.web
                     else application_of(folder, targets, given.calls)
                 )
                 measures[str(folder)] = stack.enter_context(measured)
-            compare(measures, given.only or list(targets), given.rounds)
+            compare(measures, given.only or list(GOOD), given.rounds)
 
 
 if __name__ == "__main__":
