@@ -16,7 +16,7 @@ def example_instance(number: int) -> Instance:
 
 
 def direct_chat(instance: Instance) -> Chat:
-    return Chat(instance=instance, chat_id=CHAT, name="Ann", last_time=EVENT_TIME)
+    return Chat(instance=instance, chat_id=CHAT, name="Ann", stored_last_time=EVENT_TIME)
 
 
 def group_chat(instance: Instance) -> Chat:
@@ -25,7 +25,7 @@ def group_chat(instance: Instance) -> Chat:
         chat_id=GROUP,
         name="Friends",
         is_group=True,
-        last_time=EVENT_TIME,
+        stored_last_time=EVENT_TIME,
         invite_code="Kq3vX9mBt0aZ",
     )
 

@@ -35,6 +35,7 @@ from instances.models import (
     StatusChange,
     StoredCallback,
 )
+from instances.models.last_messages import exact_last_time, exact_unread
 from testing_tools.simulation.models import SimulationRun, SimulationStep
 from testing_tools.verification.models import Bin, Capture, Share
 
@@ -120,7 +121,8 @@ def instance_tables() -> list[Table]:
             lambda instance: instance.status_changes.all(), ("account_status", "substatus", "at"),
         ),
         Table(
-            "chats", Chat, lambda instance: instance.chats.all(),
+            "chats", Chat,
+            lambda instance: instance.chats.annotate(last_time=exact_last_time(), unread=exact_unread()),
             ("chat_id", "name", "is_group", "last_time", "image", "invite_code", "left_at", "pinned_at", "archived",
              "removed_at", "unread", "messenger_chat_id"),
         ),

@@ -39,6 +39,7 @@ from instances.models import (
     SendingTry,
     StatusChange,
 )
+from instances.models.last_messages import NEWEST, UNREAD
 
 BATCH = 2_000  # rows deleted by one transaction
 RUN_SECONDS = 600.0  # a run ends after this, and queues the next one
@@ -53,11 +54,16 @@ LAST_KEYS = "SELECT " + ", ".join(
     for model in TABLES
 )
 # Of a chat that stays, for the messages that were deleted. It cannot have more unread ones than it has received since.
+UNREAD_NOW = UNREAD.format(chat="chat")
 CORRECT_UNREAD = f"""
-UPDATE {Chat._meta.db_table} chat SET unread = least(unread, (
-    SELECT count(*) FROM {Message._meta.db_table} m WHERE m.chat_id = chat.id AND NOT m.from_me
-))
-WHERE instance_id = %s AND id + 0 <= %s AND unread > 0
+WITH corrected AS (
+    UPDATE {Chat._meta.db_table} chat SET unread = least({UNREAD_NOW}, (
+        SELECT count(*) FROM {Message._meta.db_table} m WHERE m.chat_id = chat.id AND NOT m.from_me
+    ))
+    WHERE instance_id = %s AND id + 0 <= %s AND {UNREAD_NOW} > 0
+    RETURNING (SELECT m.id {NEWEST.format(chat="chat", condition="")}) AS newest
+)
+UPDATE {Message._meta.db_table} m SET chat_unread = NULL FROM corrected WHERE m.id = corrected.newest
 """
 HAS_NO_MESSAGE = f"NOT EXISTS (SELECT FROM {Message._meta.db_table} m WHERE m.chat_id = found.id)"
 

@@ -131,7 +131,7 @@ def remembered_chat(instance: Instance, chat_id: str) -> str:
         messenger_chat_id__in=chat_ids.names_at_messenger(chat_id),
         is_group=chat_ids.is_group(chat_id),
     )
-    found: str | None = named.order_by("-last_time").values_list("chat_id", flat=True).first()
+    found: str | None = named.in_order().values_list("chat_id", flat=True).first()
     return found if found and chat_ids.scheme(found) == chat_ids.scheme(chat_id) else chat_id
 
 
@@ -215,6 +215,7 @@ def record(message: Message) -> Message:
         author="" if from_me else message.author,
         author_name=message.sender_name,
     )
+    message.chat_last_time, message.chat_unread = message.chat.exact()
     if not from_me and not message.sender_name:
         message.sender_name = address_book_name(message.chat, message.author)
     bulk_insert.insert([message])

@@ -23,7 +23,7 @@ from chatapi.database import prepared
 from hooks import outbox
 from hooks.models import Kind, State
 from hooks.sql import bulk_insert
-from instances import chat_ids, message_numbers, payloads
+from instances import chat_ids, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Message
 from instances.models.instances import CONNECTED_SQL
@@ -48,25 +48,29 @@ NO_CONDITION = Condition()
 # The parameters that are constants for a text, or equal to another one: each takes time in psycopg and in PostgreSQL.
 CONSTANTS_OF_TEXT = {"skip": "''", "kind": f"'{Kind.MESSAGE}'", "time": "%(at)s"}
 # Given by the statement, not by the message.
-NUMBER, CHAT = "number", "chat_id"
+GIVEN = {
+    "number": "numbered.number",
+    "chat_id": "numbered.chat_key",
+    "chat_last_time": "numbered.last_time",
+    "chat_unread": "numbered.unread",
+}
 
 # Nothing is written unless the instance and its chat are as the message expects them. All who change a chat lock its
-# instance first, and so does this.
+# instance first, and so does this. The function reads the chat and the numbers as they are once the lock is held: the
+# statement itself sees what was committed before it waited for the lock.
 RECORD = """
     WITH locked AS MATERIALIZED (
         SELECT i.id, i.last_message_number AS stored, {endpoint}
         FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id
         WHERE {condition} AND {is_simple}
         FOR NO KEY UPDATE OF i
-    ), chat AS (
-        UPDATE instances_chat c SET
-            last_time = greatest(c.last_time, %(time)s::timestamptz), unread = c.unread + 1, removed_at = NULL
-        FROM locked e WHERE c.instance_id = e.id AND c.chat_id = %(chat)s AND c.name = %(chat_name)s
-            AND NOT c.archived AND NOT c.is_group
-        RETURNING e.*, c.id AS chat_key
     ), numbered AS MATERIALIZED (
-        SELECT n.*, convert_to(%(before)s::text || n.number || %(after)s::text, 'UTF8') AS body
-        FROM (SELECT *, {last_number} + 1 AS number FROM chat) n
+        SELECT e.*, c.*, convert_to(%(before)s::text || c.number || %(after)s::text, 'UTF8') AS body
+        FROM locked e, instances_next_message(e.id, e.stored, %(chat)s, %(time)s::timestamptz) c
+        WHERE c.chat_name = %(chat_name)s AND c.is_usual
+    ), chat AS (
+        UPDATE instances_chat c SET last_time = e.last_time, removed_at = NULL
+        FROM numbered e WHERE e.is_outdated AND c.id = e.chat_key
     ), message AS (
         INSERT INTO instances_message ({columns}) SELECT {values} FROM numbered RETURNING id
     ), {hook}
@@ -97,10 +101,9 @@ def statement(condition: str, values: Mapping[str, str]) -> str:
 
     With over 4096 characters or 50 parameters, psycopg would parse its text at each call.
     """
-    known = {NUMBER: "numbered.number", CHAT: "numbered.chat_key", **values}
+    known = {**GIVEN, **values}
     whole = RECORD.format(
         condition=condition,
-        last_number=message_numbers.LAST.format(key="id", stored="stored"),
         endpoint=", ".join(f"e.{name}" for name in outbox.ENDPOINT_COLUMNS),
         is_simple=f"({outbox.IS_SIMPLE})",
         columns=", ".join(column.quoted for column in given_columns()),
@@ -127,7 +130,7 @@ def record_sql(columns: tuple[str, ...] = (), condition: str = "true") -> str:
         {
             column.attribute: column.constant.replace("%s", f"%(new_{column.attribute})s")
             for column in given_columns()
-            if column.attribute not in (NUMBER, CHAT)
+            if column.attribute not in GIVEN
         },
     )
 
@@ -216,6 +219,7 @@ def set_as_loaded(chat: Chat, key: int) -> None:
     chat.pk, chat._state.adding, chat._state.db = key, False, DEFAULT_DB_ALIAS
     for name in unknown_fields():
         chat.__dict__.pop(name, None)
+    chat.forget_exact()
 
 
 def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> bool:
@@ -243,7 +247,7 @@ def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> boo
     parameters |= {
         f"new_{column.attribute}": column.field.get_db_prep_save(getattr(message, column.attribute), here)
         for column in given_columns()
-        if column.attribute not in (NUMBER, CHAT)
+        if column.attribute not in GIVEN
     }
     parameters |= outbox.one_event_parameters(
         kind=Kind.MESSAGE,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
@@ -11,7 +13,9 @@ from chatapi.database.checks import one_of
 from chatapi.encryption.cipher import token_digest
 from chatapi.encryption.fields import DigestField, EncryptedTextField
 from instances.chat_ids import CHAT_ID_LENGTH
+from instances.models import last_messages
 from instances.models.instances import Instance
+from instances.models.last_messages import period
 
 
 def new_invite_code() -> str:
@@ -39,6 +43,20 @@ class ChatQuerySet(models.QuerySet["Chat"]):
     def listed(self) -> ChatQuerySet:
         """Returns the chats in the list of dialogs; a removed chat is listed again from its next message."""
         return self.filter(removed_at=None)
+
+    def with_last_message(self) -> ChatQuerySet:
+        """Annotates what `last_time` and `unread` return, so that they need no query."""
+        return self.annotate(
+            exact_last_time=last_messages.exact_last_time(), exact_unread=last_messages.exact_unread()
+        )
+
+    def in_order(self, *before: Any) -> ChatQuerySet:
+        """Orders by these expressions, then by the last message, the newest first. Annotates what `last_time` returns.
+
+        Reads the index `instances_chat_newest` or `instances_chat_listed`, and sorts one period at a time.
+        """
+        newest = period("stored_last_time").desc(), models.F("exact_last_time").desc(), models.F("id").desc()
+        return self.annotate(exact_last_time=last_messages.exact_last_time()).order_by(*before, *newest)
 
     def with_invite_code(self, code: str) -> ChatQuerySet:
         """Returns the group that this invite code opens, if there is one; `Chat.has_invite_link` for one group."""
@@ -68,7 +86,8 @@ class Chat(models.Model):
     name = models.CharField(max_length=200, blank=True, default="")
     image = models.CharField(max_length=2000, blank=True, default="")
     is_group = models.BooleanField(default=False)
-    last_time = models.DateTimeField(default=timezone.now)
+    # As of the last change of this row, in the same period as `last_time`; see last_messages.py.
+    stored_last_time = models.DateTimeField(default=timezone.now, db_column="last_time")
     # Of a group; a new code invalidates the old link, an empty one means that there is no link
     invite_code = EncryptedTextField(bound_to="chat_id", blank=True, default="")
     invite_code_digest = DigestField(of="invite_code", blank=True, default="", db_default="")
@@ -77,7 +96,8 @@ class Chat(models.Model):
     pinned_at = models.DateTimeField(null=True, blank=True)
     archived = models.BooleanField(default=False)
     removed_at = models.DateTimeField("removed from the list until the next message", null=True, blank=True)
-    unread = models.PositiveIntegerField("unread incoming messages", default=0)
+    # `unread` if the newest message does not have it: after it was read, or of version 0.1.0
+    stored_unread = models.PositiveIntegerField(default=0, db_column="unread")
     marked_unread = models.BooleanField(default=False)
     read_number = models.PositiveIntegerField("messageNumber up to which the account has read", default=0)
     cleared_number = models.PositiveIntegerField("messageNumber up to which it was cleared", default=0)
@@ -101,15 +121,15 @@ class Chat(models.Model):
             ),
         ]
         indexes = [
-            models.Index(name="instances_chat_recent", fields=["instance", "-last_time"]),
+            # in_order() sorts the chats of one period after the other by their exact times
+            models.Index("instance", period("stored_last_time").desc(), name="instances_chat_newest"),
             # `dialogs`, forwards or backwards: pinned ones first, archived ones last
             models.Index(
                 "instance",
                 "archived",
                 models.F("pinned_at").desc(nulls_last=True),
-                models.F("last_time").desc(),
-                models.F("id").desc(),
-                name="instances_chat_dialogs",
+                period("stored_last_time").desc(),
+                name="instances_chat_listed",
                 condition=models.Q(removed_at__isnull=True),
             ),
             # the chat of an event in which the messenger uses its own id
@@ -126,6 +146,40 @@ class Chat(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.chat_id
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        super().refresh_from_db(*args, **kwargs)
+        if kwargs.get("fields") is None:  # else Django loads a field that was not selected
+            self.forget_exact()
+
+    @property
+    def last_time(self) -> datetime:
+        """The latest time of its messages; without any, of its creation. One query, unless it is known."""
+        return self.__dict__.get("exact_last_time") or self.exact()[0]
+
+    @property
+    def unread(self) -> int:
+        """How many messages contacts have written since the account has read it. One query, unless it is known."""
+        known: int | None = self.__dict__.get("exact_unread")
+        return self.exact()[1] if known is None else known
+
+    def exact(self) -> tuple[datetime, int]:
+        """Returns last_time and unread."""
+        if self.pk is None:  # an example
+            return self.stored_last_time, self.stored_unread
+        if not self.__dict__.keys() >= {"exact_last_time", "exact_unread"}:
+            rows = Chat.objects.filter(pk=self.pk)
+            row = rows.values_list(last_messages.exact_last_time(), last_messages.exact_unread()).first()
+            self.set_exact(*(row or (self.stored_last_time, self.stored_unread)))
+        return self.__dict__["exact_last_time"], self.__dict__["exact_unread"]
+
+    def set_exact(self, last_time: datetime, unread: int) -> None:
+        self.__dict__.update(exact_last_time=last_time, exact_unread=unread)
+
+    def forget_exact(self) -> None:
+        """Read last_time and unread again when they are needed."""
+        for name in ("exact_last_time", "exact_unread"):
+            self.__dict__.pop(name, None)
 
     @property
     def has_invite_link(self) -> bool:

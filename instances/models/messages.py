@@ -158,6 +158,9 @@ class Message(models.Model):
     failed_at = models.DateTimeField(null=True, blank=True)
     maybe_twice = models.BooleanField("may have been sent twice", default=False, db_default=False)
     time = models.DateTimeField(default=timezone.now)
+    # `last_time` and `unread` of its chat with this message; null: its chat's row has them. See last_messages.py.
+    chat_last_time = models.DateTimeField(null=True, blank=True, editable=False)
+    chat_unread = models.IntegerField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [

@@ -48,9 +48,7 @@ def display_name(contact: SandboxContact) -> str:
 
 def list_choices(instance: Instance) -> list[ConversationChoice]:
     """Returns the chats, newest first, and then the contacts without one. Two queries."""
-    chats = list(
-        Chat.objects.filter(instance=instance, left_at=None).order_by("-last_time", "-pk")[:MAX_CHOICES]
-    )
+    chats = list(Chat.objects.filter(instance=instance, left_at=None).in_order()[:MAX_CHOICES])
     contacts = list(SandboxContact.objects.filter(instance=instance)[:MAX_CHOICES])
     names = {contact.chat_id: contact.name for contact in contacts}
     choices = [

@@ -72,7 +72,7 @@ def chat_example(instance: Instance, *, is_new: bool) -> bytes:
     """Returns the hook of a new chat, or of the instance's last chat (or an example) with another name."""
     if is_new:
         return payloads.chat_body(instance, old=None, new=payloads.chat_dict(example_chat(instance)))
-    chat = instance.chats.order_by("-last_time").first() or example_chat(instance)
+    chat = instance.chats.in_order().first() or example_chat(instance)
     old = payloads.chat_dict(chat)
     return payloads.chat_body(instance, old=old, new=old | {"name": f"{old['name']} (new)"})
 

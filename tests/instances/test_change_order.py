@@ -20,7 +20,9 @@ def test_old_changes_of_a_large_group_are_deleted_in_portions_by_an_index(
 ) -> None:
     monkeypatch.setattr(change_order, "MAX_FORGOTTEN", AT_ONCE)
     now = timezone.now()
-    chat = Chat.objects.create(instance=instance, chat_id="telegram:-1@g.us", is_group=True, last_time=now)
+    chat = Chat.objects.create(
+        instance=instance, chat_id="telegram:-1@g.us", is_group=True, stored_last_time=now
+    )
     MembershipChange.objects.bulk_create(
         MembershipChange(
             chat=chat,

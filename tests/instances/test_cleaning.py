@@ -67,7 +67,7 @@ def instance() -> Instance:
     """An instance with messages, each third one sent by the API and with a try; one waits and one has failed."""
     made: Instance = InstanceFactory()
     chats = Chat.objects.bulk_create(
-        Chat(instance=made, chat_id=f"1768056{number:04}@c.us", unread=100) for number in range(CHATS)
+        Chat(instance=made, chat_id=f"1768056{number:04}@c.us", stored_unread=100) for number in range(CHATS)
     )
     label = Label.objects.create(instance=made, name="important")
     chats[0].labels.add(label)
@@ -136,10 +136,10 @@ def test_what_comes_after_the_cleaning_stays_with_its_chat(instance: Instance) -
     for sender in ("17680560000", "17680569999"):
         receive_message(instance, sender=sender, body="new")
     send_message(instance, chat_id="17680560000", body="new")
-    assert list(Chat.objects.filter(chat_id="17680560000@c.us").values_list("unread", flat=True)) == [101]
+    assert Chat.objects.get(chat_id="17680560000@c.us").unread == 101
     cleaning.clean()
-    assert list(Chat.objects.order_by("pk").values_list("unread", flat=True)) == [1, 1]
-    assert list(Message.objects.values_list("number", "body")) == [
+    assert [chat.unread for chat in Chat.objects.order_by("pk")] == [1, 1]
+    assert list(Message.objects.order_by("number").values_list("number", "body")) == [
         (MESSAGES + 1, "new"),
         (MESSAGES + 2, "new"),
     ]
@@ -150,6 +150,8 @@ def test_what_comes_after_the_cleaning_stays_with_its_chat(instance: Instance) -
     assert OutgoingMessage.objects.get().body == "new"
     assert Instance.objects.get().cleaning is None
     assert_nothing_lost()
+    receive_message(instance, sender="17680560000", body="newer")
+    assert Chat.objects.get(chat_id="17680560000@c.us").unread == 2
 
 
 @pytest.mark.django_db

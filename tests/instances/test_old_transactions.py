@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+import time_machine
 from django.db import connection, transaction
+from django.utils import timezone
 
 from chatapi.database import prepared
 from hooks import worker_slots
-from instances.actions import record_at_once
+from instances.actions import messages, record_at_once
 from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.sending.accept import send_message
 from instances.actions.sending.record import SentMessage, record_results
-from instances.models import Instance, Message, OutgoingMessage
+from instances.models import Chat, Instance, Message, OutgoingMessage
 from tests.factories import InstanceFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MESSAGES = 500  # before
 ANNA = "17680561234"
+NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -63,10 +68,22 @@ def version(table: str, key: int) -> Any:
         return cursor.fetchone()[0]
 
 
+def read_pages(instance: Instance, count: int, pages: list[int]) -> list[int]:
+    """Returns how many pages each of the next messages reads."""
+    pages.clear()
+    receive(instance, count)
+    return list(pages)
+
+
 def send(instance: Instance, count: int = 1) -> None:
     for _ in range(count):
         send_message(instance, chat_id=f"{ANNA}@c.us", body="hello")
     record_results([SentMessage(each) for each in OutgoingMessage.objects.filter(instance=instance)])
+
+
+def type_one(instance: Instance, count: int) -> None:
+    for _ in range(count):
+        type_on_phone(instance, chat_id=f"{ANNA}@c.us", body="typed")
 
 
 def test_messages_add_no_versions_of_their_instance() -> None:
@@ -80,3 +97,42 @@ def test_messages_add_no_versions_of_their_instance() -> None:
     assert version("instances_instance", instance.pk) == first
     assert list(Message.objects.order_by("id").values_list("number", flat=True)) == list(range(1, 8))
     assert Instance.objects.get().last_message_number == 7
+
+
+def test_a_message_reads_as_many_pages_as_the_first_ones(old_transaction: None, pages: list[int]) -> None:
+    instance = InstanceFactory(url="https://example.com/hook")
+    receive(instance, 4)
+    first = max(read_pages(instance, 6, pages))
+    with mock.patch.object(record_at_once, "prepared", prepared):
+        receive(instance, MESSAGES)
+    last = min(read_pages(instance, 6, pages))
+    assert last <= 2 * first  # the indexes of messages and hooks get a second level
+
+
+@time_machine.travel(NOON, tick=False)
+def test_messages_of_a_period_add_no_versions_of_their_chat() -> None:
+    """A contact's, typed and sent ones; the first one of another period, and one that changes the chat, add one."""
+    instance = InstanceFactory(url="https://example.com/hook")
+    receive(instance, 1)
+    chat = Chat.objects.get()
+    first = version("instances_chat", chat.pk)
+    receive(instance, 2)
+    with mock.patch.object(messages, "record_at_once", lambda message, condition: False):
+        receive(instance, 2)
+    type_on_phone(instance, chat_id=f"{ANNA}@c.us", body="typed")
+    send(instance, 2)
+    receive_message(instance, sender=ANNA, sender_name="Anna", body="late", time=NOON - timedelta(hours=1))
+    assert version("instances_chat", chat.pk) == first
+    chat.refresh_from_db()
+    assert (chat.last_time, chat.unread) == (NOON, 6)
+    for way in (receive, type_one, send):
+        with time_machine.travel(chat.last_time + timedelta(minutes=5), tick=False):
+            way(instance, 1)
+            changed = version("instances_chat", chat.pk)
+            assert changed != first
+            way(instance, 1)
+            assert version("instances_chat", chat.pk) == changed
+            first = changed
+            chat.refresh_from_db()
+            assert chat.last_time == timezone.now()
+    assert (chat.unread, chat.stored_last_time) == (8, chat.last_time)

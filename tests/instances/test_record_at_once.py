@@ -53,7 +53,7 @@ def written(instance: Instance, message: Message) -> dict[str, Any]:
     return {
         "message": {name: value for name, value in model_to_dict(row).items() if name not in without},
         "text": row.body,
-        "chat": model_to_dict(row.chat) | {"unread": None},
+        "chat": model_to_dict(row.chat) | {"last_time": row.chat.last_time},
         "hook": {name: value for name, value in model_to_dict(hook).items() if name not in without},
         "body": body.replace(message.message_id, "ID").replace(f":{message.number},", ":N,", 1),
         "belongs": hook.message == message.message_id,

@@ -7,9 +7,9 @@ The actions of this package change the contents of an instance, not its configur
 of its token. They write no audit entries, so they take no `acting_user`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 from unicodedata import category
 
 from django.db import connection, transaction
@@ -22,6 +22,7 @@ from instances import chat_ids, payloads
 from instances.actions import events
 from instances.actions.chats import change_order
 from instances.models import Chat, Instance, Participant
+from instances.models.last_messages import LAST_TIME, PERIOD, UNREAD
 from instances.payload_types import HookChat
 
 NAME_LENGTH = 200
@@ -38,17 +39,33 @@ class Denied(Exception):
 
 # For every message, so by prepared statements.
 ROW = prepared.ModelRow(Chat, "chat")
-FIND_CHAT = f"SELECT {ROW.columns} FROM instances_chat chat WHERE instance_id = %s::bigint AND chat_id = %s"
-UPDATE_CHAT = """
-    UPDATE instances_chat SET name = %s, image = %s, last_time = %s, unread = %s, archived = %s, removed_at = NULL
-    WHERE id = %s::bigint RETURNING id
+EXACT = f"{LAST_TIME.format(chat='chat')}, {UNREAD.format(chat='chat')}"
+FIND_CHAT = (
+    f"SELECT {ROW.columns}, {EXACT} FROM instances_chat chat WHERE instance_id = %s::bigint AND chat_id = %s"
+)
+# Writes no row if nothing changes but the time and the number of unread messages, which the message itself has.
+UPDATE_CHAT = f"""
+    UPDATE instances_chat SET name = %(name)s, image = %(image)s, archived = %(archived)s, removed_at = NULL,
+        last_time = %(last_time)s
+    WHERE id = %(key)s::bigint AND (
+        removed_at IS NOT NULL
+        OR (name, image, archived) IS DISTINCT FROM (%(name)s::text, %(image)s::text, %(archived)s::boolean)
+        OR {PERIOD.format("last_time")} <> {PERIOD.format("%(last_time)s::timestamptz")}
+    ) RETURNING id
 """
 
 
 def existing_chat(instance: Instance, chat_id: str) -> Chat | None:
     """Returns the instance's chat with this id, also one that was removed from the list of dialogs."""
     row = prepared.fetch_one(FIND_CHAT, [instance.pk, chat_id])
-    return None if row is None else ROW.build(row)
+    return None if row is None else build_chat(row)
+
+
+def build_chat(row: Sequence[Any]) -> Chat:
+    """Returns the chat of a row with its columns and EXACT."""
+    chat = ROW.build(row[:-2])
+    chat.set_exact(*row[-2:])
+    return chat
 
 
 def chat_for_message(
@@ -81,9 +98,9 @@ def chat_for_message(
             name=name,
             image=image,
             is_group=chat_ids.is_group(chat_id),
-            last_time=at,
-            unread=1 if author else 0,
+            stored_last_time=at,
         )
+        chat.set_exact(at, 1 if author else 0)
         add_participants(chat, people, names={author: author_name})
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(chat)))
         return chat
@@ -101,12 +118,18 @@ def chat_for_message(
         before = payloads.chat_dict(chat)
     chat.name = name or chat.name
     chat.image = image or chat.image
-    chat.last_time = max(at, chat.last_time)
-    chat.unread += 1 if author else 0
+    chat.set_exact(max(at, chat.last_time), chat.unread + (1 if author else 0))
     chat.removed_at = None
     chat.archived = chat.archived and instance.disable_dialogs_archive
     prepared.fetch_all(
-        UPDATE_CHAT, [chat.name, chat.image, chat.last_time, chat.unread, chat.archived, chat.pk]
+        UPDATE_CHAT,
+        {
+            "key": chat.pk,
+            "name": chat.name,
+            "image": chat.image,
+            "archived": chat.archived,
+            "last_time": chat.last_time,
+        },
     )
     if before is not None:
         add_participants(chat, newcomers, names={author: author_name})
@@ -118,12 +141,20 @@ def chat_for_message(
 
 # The chats of messages that were sent, of many instances at once, as chat_for_message() changes one.
 UPDATE_CHATS = f"""
-    UPDATE instances_chat chat SET
-        last_time = greatest(chat.last_time, %s::timestamptz), removed_at = NULL,
-        archived = chat.archived AND u.keep_archived
-    FROM unnest(%s::bigint[], %s::text[], %s::bool[]) AS u (instance_id, chat_id, keep_archived)
-    WHERE chat.instance_id = u.instance_id AND chat.chat_id = u.chat_id
-    RETURNING {ROW.columns}
+    WITH chat AS MATERIALIZED (
+        SELECT chat.*, u.keep_archived, greatest({LAST_TIME.format(chat="chat")}, %s::timestamptz) AS with_this,
+            {UNREAD.format(chat="chat")} AS unread_now
+        FROM unnest(%s::bigint[], %s::text[], %s::bool[]) AS u (instance_id, chat_id, keep_archived)
+        JOIN instances_chat chat ON chat.instance_id = u.instance_id AND chat.chat_id = u.chat_id
+    ), changed AS (
+        UPDATE instances_chat c SET
+            last_time = chat.with_this, removed_at = NULL, archived = chat.archived AND chat.keep_archived
+        FROM chat WHERE c.id = chat.id AND (
+            chat.removed_at IS NOT NULL OR chat.archived AND NOT chat.keep_archived
+            OR {PERIOD.format("chat.with_this")} <> {PERIOD.format("chat.last_time")}
+        )
+    )
+    SELECT {ROW.columns}, chat.with_this, chat.unread_now FROM chat
 """
 
 
@@ -146,12 +177,13 @@ def chats_of_sent_messages(
                 [instance.disable_dialogs_archive for instance, _ in pairs],
             ],
         )
-        known = {(chat.instance_id, chat.chat_id): chat for chat in map(ROW.build, cursor.fetchall())}
+        known = {(chat.instance_id, chat.chat_id): chat for chat in map(build_chat, cursor.fetchall())}
     for instance, chat_id in pairs:
         if chat := known.get((instance.pk, chat_id)):
-            chat.instance = instance
+            chat.instance, chat.removed_at = instance, None
+            chat.archived = chat.archived and instance.disable_dialogs_archive
     new = [
-        Chat(instance=instance, chat_id=chat_id, is_group=chat_ids.is_group(chat_id), last_time=at)
+        Chat(instance=instance, chat_id=chat_id, is_group=chat_ids.is_group(chat_id), stored_last_time=at)
         for instance, chat_id in pairs
         if (instance.pk, chat_id) not in known
     ]
@@ -159,6 +191,7 @@ def chats_of_sent_messages(
     created: dict[Instance, list[events.Event]] = {}
     for chat in new:
         known[chat.instance_id, chat.chat_id] = chat
+        chat.set_exact(at, 0)
         event = events.of_chat(chat.instance, old=None, new=payloads.chat_dict(chat, []))
         created.setdefault(chat.instance, []).append(event)
     return known, created
@@ -237,7 +270,7 @@ def emit_chat_update(chat: Chat, before: HookChat) -> None:
 
 def find_chat(instance: Instance, chat_id: str) -> Chat:
     """Returns the chat with this id from the list of dialogs. Raises Denied."""
-    chat = Chat.objects.listed().filter(instance=instance, chat_id=chat_id).first()
+    chat = Chat.objects.listed().with_last_message().filter(instance=instance, chat_id=chat_id).first()
     if chat is None:
         raise Denied(f"The chat {chat_id} was not found.")
     chat.instance = instance
@@ -252,7 +285,7 @@ def exists(instance: Instance, *, chat_id: str) -> bool:
 class ChatFields(TypedDict, total=False):
     """The fields of Chat that the actions below set."""
 
-    unread: int
+    stored_unread: int
     marked_unread: bool
     read_number: int
     cleared_number: int
@@ -270,6 +303,7 @@ def update_chat(instance: Instance, chat_id: str, **fields: Unpack[ChatFields]) 
     for field, value in fields.items():
         setattr(chat, field, value)
     chat.save(update_fields=list(fields))
+    chat.forget_exact()
     return chat
 
 
@@ -300,7 +334,7 @@ def read_chat(instance: Instance, *, chat_id: str) -> Chat:
     """Mark all messages as read. Raises Denied for an unknown chat, as the actions below do."""
     events.lock(instance)
     number = instance.last_message_number
-    return update_chat(instance, chat_id, unread=0, marked_unread=False, read_number=number)
+    return update_chat(instance, chat_id, stored_unread=0, marked_unread=False, read_number=number)
 
 
 @transaction.atomic
@@ -331,7 +365,7 @@ def clear_chat(instance: Instance, *, chat_id: str) -> Chat:
     events.lock(instance)
     number = instance.last_message_number
     return update_chat(
-        instance, chat_id, cleared_number=number, read_number=number, unread=0, marked_unread=False
+        instance, chat_id, cleared_number=number, read_number=number, stored_unread=0, marked_unread=False
     )
 
 

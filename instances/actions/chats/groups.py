@@ -255,7 +255,7 @@ def record_joined_group(
     """
     events.lock(instance)
     own = instance.own_chat_id
-    group = Chat.objects.filter(instance=instance, chat_id=chat_id).first()
+    group = Chat.objects.with_last_message().filter(instance=instance, chat_id=chat_id).first()
     if group is not None and change_order.outdated(group, [own], time):
         group.instance = instance
         return group

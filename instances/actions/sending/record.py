@@ -233,6 +233,8 @@ def build_message(instance: Instance, sent: SentMessage, number: int, chat: Chat
         queued_at=outgoing.created_at,
         maybe_twice=outgoing.maybe_twice,
         time=now,
+        chat_last_time=chat.last_time,
+        chat_unread=chat.unread,
     )
 
 

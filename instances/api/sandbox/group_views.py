@@ -33,9 +33,7 @@ class GroupsView(APIView):
         examples=[response_example("One", {"groups": [GROUP]})],
     )
     def get(self, request: Request, id: str) -> Response:
-        groups = Chat.objects.filter(instance=get_sandbox(request, id), is_group=True).order_by(
-            "-last_time", "-id"
-        )
+        groups = Chat.objects.filter(instance=get_sandbox(request, id), is_group=True).in_order()
         return Response({"groups": [payloads.chat_dict(group) for group in groups[:MAX_GROUPS]]})
 
     @extend_schema(

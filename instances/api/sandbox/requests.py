@@ -62,7 +62,7 @@ def get_chat(instance: Instance, chat_id: str) -> Chat:
         where = chat_ids.of_chat(chat_id)
     except chat_ids.BadChatId as error:
         raise exceptions.NotFound(f"{error}.") from None
-    chat = Chat.objects.filter(instance=instance, chat_id=where).first()
+    chat = Chat.objects.with_last_message().filter(instance=instance, chat_id=where).first()
     if chat is None:
         raise exceptions.NotFound(
             f"The instance has no chat {where}. A chat is created by its first message."

@@ -49,13 +49,8 @@ def dialogs(instance: Instance, *, limit: int, page: int, oldest_first: bool) ->
     Removed chats are left out until their next message. Four queries; both orders use one index.
     """
     size = min(limit, MAX_CHATS) or MAX_CHATS
-    order = (
-        F("archived").asc(),
-        F("pinned_at").desc(nulls_last=True),
-        F("last_time").desc(),
-        F("id").desc(),
-    )
-    found = Chat.objects.listed().filter(instance=instance).order_by(*order)
+    of_instance = Chat.objects.listed().filter(instance=instance)
+    found = of_instance.in_order(F("archived").asc(), F("pinned_at").desc(nulls_last=True))
     if oldest_first:
         found = found.reverse()
     return {"dialogs": dialog_dicts(instance, list(found[page * size : (page + 1) * size]))}

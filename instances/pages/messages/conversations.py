@@ -11,13 +11,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Case, IntegerField, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, DateTimeField, IntegerField, OuterRef, Q, Subquery, Value, When
+from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 
 from instances import chat_ids
 from instances.channels import CHANNELS
 from instances.channels.reply_windows import HasReplyWindow
 from instances.models import Ack, Chat, Instance, Message, MessageType, OutgoingMessage
+from instances.models.last_messages import period
 
 CHATS_SHOWN = 40
 BUBBLES_SHOWN = 60
@@ -113,18 +115,20 @@ def list_chats(instance: Instance, *, q: str = "", before: tuple[datetime, int] 
         found = found.filter(Q(name__icontains=word) | Q(chat_id__contains=word.lstrip("+")))
         in_name &= Q(name__icontains=word)
     rank = Case(When(in_name, then=0), default=1, output_field=IntegerField()) if in_name else Value(0)
-    found = found.annotate(rank=rank)
+    found = found.with_last_message().annotate(rank=rank)
     if before is not None:
         at, key = before
-        same = Q(last_time__lt=at) | Q(last_time=at, pk__lt=key)
+        same = Q(exact_last_time__lt=at) | Q(exact_last_time=at, pk__lt=key)
         if in_name:
             last = found.filter(pk=key).values_list("rank", flat=True).first() or 0
             same = Q(rank=last) & same | Q(rank__gt=last)
+        else:
+            up_to = period(Value(at, output_field=DateTimeField()))
+            found = found.filter(LessThanOrEqual(period("stored_last_time"), up_to))
         found = found.filter(same)
     last = Message.objects.filter(chat=OuterRef("pk")).order_by("-number").values("number")[:1]
-    rows = list(
-        found.order_by("rank", "-last_time", "-pk").annotate(last_number=Subquery(last))[: CHATS_SHOWN + 1]
-    )
+    ordered = found.in_order(*(["rank"] if in_name else []))
+    rows = list(ordered.annotate(last_number=Subquery(last))[: CHATS_SHOWN + 1])
     shown = rows[:CHATS_SHOWN]
     numbers = [row.last_number for row in shown if row.last_number is not None]
     newest = {

@@ -43,7 +43,8 @@ class ReplyForm(forms.Form):
 
 def get_chat(instance: Instance, chat_id: str) -> Chat:
     """Returns the chat. Raises Http404 if the instance does not have it."""
-    chat = Chat.objects.filter(instance=instance, chat_id=chat_id.replace("\0", "")).first()
+    of_instance = Chat.objects.with_last_message().filter(instance=instance)
+    chat = of_instance.filter(chat_id=chat_id.replace("\0", "")).first()
     if chat is None:
         raise Http404("This instance has no such chat.")
     return chat

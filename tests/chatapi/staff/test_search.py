@@ -199,7 +199,7 @@ def fill() -> None:
     busy = instances[:10]
     chats = Chat.objects.bulk_create(
         [
-            Chat(instance=one, chat_id=f"1768{n:07}@c.us", last_time=timezone.now())
+            Chat(instance=one, chat_id=f"1768{n:07}@c.us", stored_last_time=timezone.now())
             for one in busy
             for n in range(200)
         ]

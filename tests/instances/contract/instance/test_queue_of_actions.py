@@ -137,7 +137,7 @@ def test_rows_written_by_version_0_1_0_are_carried_out(instance: Instance, group
         ("read chat", {"chatId": GROUP}),
     ):
         QueuedAction.objects.create(instance=instance, type=type, data=data)
-    Chat.objects.update(unread=3)
+    Chat.objects.update(stored_unread=3)
     authenticate()
     for left in (5, 4, 3, 2, 1, 0):
         assert channel_commands.perform_due_commands() == 1
