@@ -39,6 +39,8 @@ def test_the_keys_do_what_the_help_says_and_a_shared_link_is_read_on_a_phone(
     empty_bin(demo_page)
     the_newest_opens_until_one_is_chosen(demo_page)
     empty_bin(demo_page)
+    folded_and_compared(demo_page)
+    empty_bin(demo_page)
     by_keyboard(demo_page)
     faster_than_the_server(demo_page)
     at_the_moment_a_response_is_shown(demo_page)
@@ -98,6 +100,33 @@ def the_newest_opens_until_one_is_chosen(page: Page) -> None:
     page.get_by_role("button", name="All requests").click()
     expect(rows.nth(3)).to_be_focused()
     page.set_viewport_size({"width": 1280, "height": 720})
+
+
+def folded_and_compared(page: Page) -> None:
+    """A level of JSON is folded by the keyboard; the dialog compares with another request as soon as it is chosen."""
+    address = address_on(page)
+    send(
+        address,
+        '{"a": {"b": [1, 2]}, "c": 1}',
+        '{"a": {"b": [1, 3]}, "c": 1}',
+        '{"a": {"b": [1, 2]}, "c": 2}',
+    )
+    folds = page.locator("#folds")
+    expect(folds).to_contain_text('"c": 2')
+    page.get_by_role("button", name="Collapse all").click()
+    expect(folds.get_by_text('"b"')).to_be_hidden()
+    folds.locator("summary", has_text='"a"').focus()
+    page.keyboard.press("Enter")
+    expect(folds.get_by_text('"b"')).to_be_visible()
+
+    page.get_by_role("link", name="Compare request").click()
+    dialog = page.get_by_role("dialog", name=re.compile("Compare no"))
+    changed = dialog.locator(".diff-removed .diff-text, .diff-added .diff-text")
+    expect(changed).to_have_text(["      3", "      2", '  "c": 1', '  "c": 2'])
+    dialog.get_by_label("With").select_option(index=1)
+    expect(changed).to_have_text(['  "c": 1', '  "c": 2'])
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
 
 
 def by_keyboard(page: Page) -> None:
