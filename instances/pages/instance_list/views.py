@@ -25,10 +25,12 @@ MOST_CARDS = 8  # a user with more instances sees a table
 class Card(NamedTuple):
     """One instance; `begins` is its group's heading if it is the first of the group on the page.
 
+    `url` is the page that its row opens.
     `error` is None if its hooks are delivered; in cards, the sentence of the status says what is wrong.
     """
 
     instance: Instance
+    url: str
     status: status_texts.Words
     counts: EndpointNumbers
     bars: list[Bar]  # of the last hour
@@ -52,6 +54,7 @@ def instance_list(request: HttpRequest) -> HttpResponse:
         cards.append(
             Card(
                 instance,
+                instance.get_absolute_url(),
                 status_texts.describe(instance),
                 counts,
                 bars_of(counts),

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from django.db.models import QuerySet
 from django.urls import reverse
 
-from accounts.models import User
 from hooks.explain.issues import explain_issues
 from hooks.explain.sentences import Explanation
 from hooks.log.counts import Count
@@ -47,12 +47,15 @@ class IssueRow(NamedTuple):
         return "" if endpoint.is_first else str(endpoint)
 
 
-def rows_of(issues: Iterable[Issue], *, user: User) -> list[IssueRow]:
-    """Returns these issues as rows, for a user who may see their instances. Three queries for any number."""
+def rows_of(issues: Iterable[Issue], *, visible: QuerySet[Instance]) -> list[IssueRow]:
+    """Returns those of these issues as rows whose instances are `visible`. Three queries for any number.
+
+    `Instance.objects.visible_to(user)` also says which instances the user may change.
+    """
     found = list(issues)
     keys = {issue.endpoint.instance_id for issue in found}
-    visible = Instance.objects.visible_to(user).select_related("owner")
-    instances = {one.pk: one for one in visible.filter(pk__in=keys)} if keys else {}
+    with_owner = visible.select_related("owner__owner")
+    instances = {one.pk: one for one in with_owner.filter(pk__in=keys)} if keys else {}
     explanations = explain_issues(found) if found else {}
     missed = count_hooks(found)
     return [

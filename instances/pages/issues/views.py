@@ -57,7 +57,7 @@ def issue_list(request: HttpRequest) -> HttpResponse:
         unresolved = found.filter(state__in=UNRESOLVED).order_by("-last_failed_at", "-pk")
         resolved = found.filter(state=IssueState.RESOLVED).order_by("-resolved_at", "-pk")
         shown = [*unresolved[: UNRESOLVED_SHOWN + 1], *resolved[:RESOLVED_SHOWN]]
-        rows = rows_of(shown, user=current_user(request))
+        rows = rows_of(shown, visible=Instance.objects.visible_to(request.user))
         open_rows = [row for row in rows if not row.issue.is_resolved]
         context |= {
             "unresolved": open_rows[:UNRESOLVED_SHOWN],
@@ -72,7 +72,7 @@ def issue_list(request: HttpRequest) -> HttpResponse:
 def issue(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """One issue with its facts, and the newest failed attempts of its hooks."""
     found = get_object_or_404(visible_issues(request), public_id=public_id)
-    [row] = rows_of([found], user=current_user(request))
+    [row] = rows_of([found], visible=Instance.objects.visible_to(request.user))
     InstanceFrame.of(request).show(row.instance)
     hooks = {hook.pk: hook for hook in newest_failed(found)}
     failed = Attempt.objects.filter(hook__in=list(hooks)).exclude(outcome=Outcome.OK)
