@@ -20,6 +20,8 @@ NOTIFY_AFTER = timedelta(minutes=2, seconds=30)
 # Further issues of an account wait until the oldest of these mails or alerts is an hour old, and are in one then.
 MAX_PER_HOUR = 4
 HOUR = timedelta(hours=1)
+# One that waits for longer could not be sent.
+OVERDUE = HOUR + timedelta(minutes=15)
 
 
 def due_issues(
@@ -44,6 +46,14 @@ def due_issues(
     for issue in found.select_related("endpoint__instance__owner__owner").order_by("pk"):
         by_account[issue.endpoint.instance.owner].append(issue)
     return by_account
+
+
+def count_overdue_mails(now: datetime, limit: int) -> int:
+    """Returns for how many open issues the mail could not be sent, up to `limit`. One query."""
+    found = Issue.objects.filter(
+        state=IssueState.OPEN, opened_at__lte=now - OVERDUE, endpoint__removed_at=None, endpoint__paused_at=None
+    )
+    return found.exclude(mailed_state=IssueState.OPEN)[:limit].count()
 
 
 def subject_of(instances: Sequence[str], *, is_resolved: bool) -> str:

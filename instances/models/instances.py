@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Collate, Reverse
 from django.urls import reverse
 from django.utils import timezone
 
@@ -42,6 +43,11 @@ def new_token() -> str:
     return secrets.token_hex(12)
 
 
+def phone_from_end() -> Collate:
+    """The phone number from its last digit on. With the collation C, its index serves LIKE '8765%'."""
+    return Collate(Reverse("phone"), "C")
+
+
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def visible_to(self, user: Any) -> InstanceQuerySet:
         """Returns the instances of the user's own account and of accounts where they are a member.
@@ -56,6 +62,12 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def changeable_by(self, user: Any) -> InstanceQuerySet:
         """Returns the instances of the user's own account and of accounts where they are a manager."""
         return self.filter(owner__in=Account.objects.changeable_by(user))
+
+    def with_part_of_phone(self, digits: str) -> InstanceQuerySet:
+        """Returns the instances whose phone number begins or ends with these digits."""
+        of_end = self.alias(phone_from_end=phone_from_end())
+        part = models.Q(phone__startswith=digits) | models.Q(phone_from_end__startswith=digits[::-1])
+        return of_end.filter(part & ~models.Q(phone=""))
 
     def of_account(self, account: Any) -> InstanceQuerySet:
         """Returns the instances for an account's key: only its own, not of accounts that its owner is a member of."""
@@ -166,8 +178,18 @@ class Instance(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [
-            # the support desk's search
-            models.Index(name="instances_instance_phone", fields=["phone"], condition=~models.Q(phone="")),
+            # the support desk's search: a whole number or its beginning, and its end
+            models.Index(
+                name="instances_phone_start",
+                fields=["phone"],
+                condition=~models.Q(phone=""),
+                opclasses=["varchar_pattern_ops"],
+            ),
+            models.Index(
+                phone_from_end(),
+                name="instances_phone_end",
+                condition=~models.Q(phone=""),
+            ),
             # the task that expires QR codes, every minute
             models.Index(
                 name="instances_instance_qr_code",
