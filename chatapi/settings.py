@@ -407,6 +407,7 @@ SCHEDULES = {
     "issues": ("hooks.maintenance.issues.update", 1),
     "mails about issues": ("instances.maintenance.issue_mails.send", 1),
     "alerts about issues": ("instances.maintenance.alert_webhook.send", 1),
+    "load": ("hooks.maintenance.load_samples.record", 1),
     "lost links": ("instances.tasks.mail_lost_links", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
     "tallies": ("hooks.tallies.add_up", 5),

@@ -64,7 +64,7 @@ from hooks.models.jobs import (
     RetentionMark,
 )
 from hooks.models.runners import DEAD_AFTER, HEARTBEAT_AGE, Measure, Runner, is_alive
-from hooks.models.statistics import CountingStart, MinuteCount
+from hooks.models.statistics import CountingStart, LoadSample, MinuteCount
 
 __all__ = [
     "CAUSE_HAS_STATUS",
@@ -98,6 +98,7 @@ __all__ = [
     "JobState",
     "Kind",
     "Lane",
+    "LoadSample",
     "Measure",
     "MinuteCount",
     "Outcome",

@@ -56,6 +56,20 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         """Returns the endpoints of these instances; REST and pages pass `Instance.objects.visible_to(user)`."""
         return self.filter(instance__in=instances.order_by().values("pk"))
 
+    def failing(self) -> Self:
+        """Returns the endpoints whose last attempt has failed and that still get hooks.
+
+        Without paused ones, and without those of `chatapi listen`: a computer that is switched off keeps its last
+        failure.
+        """
+        return self.filter(
+            removed_at=None, failing_since__isnull=False, paused_at=None, is_listener=False
+        ).order_by()
+
+    def paused(self) -> Self:
+        """Returns the paused endpoints."""
+        return self.filter(removed_at=None, paused_at__isnull=False).order_by()
+
     def with_url(self, beginning: str) -> Self:
         """Returns the endpoints whose URL begins with this text."""
         found = self.alias(url_beginning=url_beginning())

@@ -227,6 +227,7 @@ class Hook(models.Model):
         permissions = [
             ("view_body", "Can read the bodies of hooks and responses"),
             ("cancel_hook", "Can cancel waiting hooks"),
+            ("resend_hook", "Can resend hooks of any account"),
         ]
         indexes = [
             models.Index(name="hooks_hook_public_id", fields=["public_id"]),

@@ -30,6 +30,22 @@ class MinuteCount(models.Model):
         return f"{self.delivered} delivered, {self.failed} failed"
 
 
+class LoadSample(models.Model):
+    """The load of the site in one minute, for the charts of the support desk; one row a minute, for a day.
+
+    hooks/maintenance/load_samples.py writes it.
+    """
+
+    minute = models.DateTimeField(primary_key=True)
+    waiting = models.IntegerField("hooks due")
+    failing = models.IntegerField("failing endpoints")
+    paused = models.IntegerField("paused endpoints")
+    delivered = models.BigIntegerField("deliveries until then")  # since the first start of the site
+
+    def __str__(self) -> str:
+        return f"{self.waiting} waiting at {self.minute:%F %T}"
+
+
 class CountingStart(models.Model):
     """Since when hooks are counted in MinuteCount; one row. Hooks of earlier events are counted in their own table."""
 
