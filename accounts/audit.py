@@ -102,6 +102,7 @@ class AuditAction(models.TextChoices):
     ISSUE_ACKNOWLEDGED = "issue.acknowledged", "Issue acknowledged"
     IMPERSONATION_STARTED = "look.started", "Staff started viewing the account"
     PAGE_VIEWED = "look.page", "Staff viewed a page"
+    CUSTOMER_VIEWED = "look.customer", "Staff viewed the account's facts"
     IMPERSONATION_ENDED = "look.ended", "Staff stopped viewing the account"
 
 

@@ -58,6 +58,8 @@ SHOWN = (
     ("second-factor", "mfa_index", "Two-factor authentication"),
     ("sessions", "usersessions_list", "Sessions"),
     ("staff", "admin:index", "Support desk"),
+    ("staff-customer", "admin:customer", "Support desk: customer"),
+    ("staff-issues", "admin:issues", "Support desk: issues of all customers"),
     ("staff-hooks", "admin:hooks_hook_changelist", "Support desk: hooks"),
     ("staff-health", "admin:health", "Support desk: queues and dispatchers"),
 )  # fmt: skip

@@ -24,6 +24,7 @@ from chatapi.staff.base.lists import (
 )
 from chatapi.staff.base.search import ACCOUNT_HELP, accounts_matching, in_accounts
 from chatapi.staff.base.tools import ReasonForm, Tool
+from chatapi.staff.desk.links import customer_url
 from chatapi.ui.numbers import parse_digits
 from hooks.actions.hooks import NotPossible
 from instances.actions.stopping import block_account, unblock_account
@@ -127,6 +128,9 @@ class AccountAdmin(StaffAdmin):
             set_account_quota, form=QuotaForm,
         ),
     )  # fmt: skip
+
+    def page_of(self, row: Account) -> str:
+        return customer_url(row.pk)
 
     def search_condition(self, text: str) -> Q | None:
         return accounts_matching(text)

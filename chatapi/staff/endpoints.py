@@ -28,8 +28,12 @@ class HealthFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         if self.value() == "failing":
-            return queryset.filter(failing_since__isnull=False)
-        return queryset.filter(paused_at__isnull=False) if self.value() == "paused" else queryset
+            return queryset.filter(pk__in=fetch_keys(Endpoint.objects.failing()))
+        return (
+            queryset.filter(pk__in=fetch_keys(Endpoint.objects.paused()))
+            if self.value() == "paused"
+            else queryset
+        )
 
 
 @admin.register(Endpoint)
@@ -50,8 +54,7 @@ class EndpointAdmin(StaffAdmin):
     readonly_fields = ("filters_in_words", "waiting", "delivered_last_hour")
 
     def search_condition(self, text: str) -> Q | None:
-        condition = instances_matching(text)
-        return None if condition is None else Q(instance__in=fetch_keys(Instance.objects.filter(condition)))
+        return Q(instance__in=fetch_keys(Instance.objects.filter(instances_matching(text))))
 
     @admin.display(description="webhook URL", empty_value="none")
     def webhook_url(self, endpoint: Endpoint) -> str | None:

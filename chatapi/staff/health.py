@@ -29,7 +29,7 @@ PERMISSION = "hooks.view_runner"
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """The page. Its 53 queries are short, and their cost does not grow with the number of hooks sent."""
+    """The page. Its 54 queries are short, and their cost does not grow with the number of hooks sent."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied("Your group does not have access to this page.")
     context = admin.site.each_context(request) | {"title": "Queues and dispatchers"} | health_context()
@@ -43,8 +43,8 @@ def health_context() -> dict[str, Any]:
     runners = list(
         Runner.objects.filter(finished_at=None).annotate(heartbeat_age=HEARTBEAT_AGE).order_by("role", "slot")
     )
-    paused = Endpoint.objects.filter(paused_at__isnull=False).order_by().values_list("pause_reason")
-    failing = Endpoint.objects.filter(failing_since__isnull=False).select_related("instance")
+    paused = Endpoint.objects.paused().values_list("pause_reason")
+    failing = Endpoint.objects.failing().select_related("instance")
     return {
         **checks_context(),
         "metrics": metrics,

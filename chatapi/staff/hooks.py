@@ -103,6 +103,11 @@ def cancel_hook(request: HttpRequest, hook: Hook, data: dict[str, Any]) -> str:
     return f"{hook.webhook_id} is cancelled."
 
 
+def resend_hook(request: HttpRequest, hook: Hook, data: dict[str, Any]) -> str:
+    hook_actions.resend(hook, acting_user=request.user)
+    return f"{hook.webhook_id} will be resent."
+
+
 @admin.register(Hook)
 class HookAdmin(BodyAdmin):
     """Hooks with their state in words."""
@@ -130,6 +135,11 @@ class HookAdmin(BodyAdmin):
             "cancel", "Cancel", "hooks.cancel_hook",
             "The hook will not be sent. It stays in the log, and its owner can resend it.",
             cancel_hook, dangerous=True, applies=lambda hook: hook.state in UNFINISHED,
+        ),
+        Tool(
+            "resend", "Resend", "hooks.resend_hook",
+            "The hook is sent again to the customer's endpoint, with the same webhook-id.",
+            resend_hook, applies=lambda hook: hook.is_finished,
         ),
     )  # fmt: skip
 

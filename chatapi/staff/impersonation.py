@@ -21,6 +21,7 @@ from accounts import impersonation
 from accounts.models import User
 from chatapi.encryption.cipher import token_digest
 from chatapi.monitoring.logging_config import without_secrets
+from chatapi.staff.desk.links import customer_url
 from hooks.body_masking import masked_bodies
 from instances.models import Instance
 
@@ -52,7 +53,7 @@ def impersonate(
         if viewing.until <= timezone.now():
             impersonation.end(request, viewing)
             messages.info(request, f"You no longer view {viewing.account}: half an hour has passed.")
-            return redirect("admin:accounts_account_change", viewing.account.pk)
+            return redirect(customer_url(viewing.account.pk))
         request.impersonation = viewing  # type: ignore[attr-defined]
         if request.path.startswith(STAFF_PATHS):
             return get_response(request)

@@ -19,6 +19,7 @@ from chatapi.staff.accounts import VIEWING_CONSEQUENCE, view_account
 from chatapi.staff.base.lists import ReadOnly, StaffAdmin
 from chatapi.staff.base.search import INSTANCE_HELP, instances_matching
 from chatapi.staff.base.tools import ReasonForm, Tool
+from chatapi.staff.desk.links import customer_url
 from hooks.actions import stopping
 from hooks.actions.hooks import NotPossible
 from hooks.models import Endpoint
@@ -179,6 +180,9 @@ class InstanceAdmin(StaffAdmin):
             cancel_hooks, dangerous=True,
         ),
     )  # fmt: skip
+
+    def page_of(self, row: Instance) -> str:
+        return customer_url(row.owner_id, row.number)
 
     def search_condition(self, text: str) -> Q | None:
         return instances_matching(text)

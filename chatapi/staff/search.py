@@ -1,36 +1,41 @@
 """One search over the support desk: by phone, e-mail address, webhook URL, host, message id, hook id, instance number.
 
-Each kind of result requires the permission to view its list; the rows link to the pages of those lists.
+Each kind of result requires the permission to view its table. A single result opens by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 
-from accounts.models import Account, User
+from accounts.models import KEY_PREFIX_LENGTH, Account, User
 from chatapi.staff.base.lists import fetch_keys
 from chatapi.staff.base.search import (
     accounts_matching,
     chats_with,
     hooks_of_message,
-    instances_matching,
     is_message_id,
     messages_with_id,
+    named_instances,
     parse_hook_id,
     parse_phone,
     user_keys,
 )
+from chatapi.staff.desk.links import customer_url, url_without_secrets
+from chatapi.ui.numbers import parse_digits
 from hooks.models import Hook
 from instances.models import Chat, Instance, Message
 
 SHOWN = 20  # results of each kind
 LONGEST = 2000  # characters of a search text: a webhook URL
+KEY, SIGNING_SECRET = "uid_", "whsec_"
 
 
 class Row(NamedTuple):
@@ -42,75 +47,93 @@ class Row(NamedTuple):
 class Group(NamedTuple):
     """The results of one kind; `has_more` if only the first SHOWN are listed."""
 
-    title: str
+    kind: str  # of one result
+    icon: str
     rows: list[Row]
     has_more: bool
 
 
+@require_safe
 def search(request: HttpRequest) -> HttpResponse:
-    """The page: `?q=` is the text. Any staff user may open it, and finds what their group may view."""
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:LONGEST]
-    context = admin.site.each_context(request) | {
-        "title": "Search",
-        "q": text,
-        "groups": [group for group in groups_of(text, request.user) if group.rows] if text else [],
-    }
-    return TemplateResponse(request, "chatapi/staff/search.html", context)
+    """The page: `?q=` is the text. Any staff user may open it, and finds what their group may view.
+
+    A single result redirects to its page.
+    """
+    text = searched_text(request.GET.get("q", ""))
+    groups = groups_of(text, request.user) if text else []
+    rows = [row for group in groups for row in group.rows]
+    if len(rows) == 1:
+        return HttpResponseRedirect(rows[0].url)
+    context = admin.site.each_context(request) | {"title": "Search", "q": text, "groups": groups}
+    return TemplateResponse(request, "chatapi/staff/desk/search.html", context)
+
+
+def searched_text(given: str) -> str:
+    """The text to search for. Of an account's key only the part that pages show is used and shown again."""
+    text = given.replace("\x00", "").strip()[:LONGEST]
+    if text.startswith(KEY):
+        return text[:KEY_PREFIX_LENGTH]
+    return SIGNING_SECRET + "…" if text.startswith(SIGNING_SECRET) else text
+
+
+# Kind, icon, permission, and the function that finds the rows: SHOWN and one more.
+KINDS: tuple[tuple[str, str, str, Callable[[str], list[Row]]], ...]
 
 
 def groups_of(text: str, user: Any) -> list[Group]:
-    """The results by kind. Every query uses an index; see base/search.py."""
+    """The results by kind, without empty groups. Every query uses an index; see base/search.py."""
     groups = []
-    if user.has_perm("accounts.view_account"):
-        groups.append(group("Accounts", account_rows(text)))
-    if user.has_perm("accounts.view_user"):
-        groups.append(group("Users", user_rows(text)))
-    if user.has_perm("instances.view_instance"):
-        groups.append(group("Instances", instance_rows(text)))
-    if user.has_perm("hooks.view_hook"):
-        groups.append(group("Chats with this contact", chat_rows(text)))
-        groups.append(group("Messages", message_rows(text)))
-        groups.append(group("Hooks", hook_rows(text)))
+    for kind, icon, permission, find in KINDS:
+        rows = find(text) if user.has_perm(permission) else []
+        if rows:
+            groups.append(Group(kind, icon, rows[:SHOWN], len(rows) > SHOWN))
     return groups
 
 
-def group(title: str, rows: list[Row]) -> Group:
-    return Group(title, rows[:SHOWN], len(rows) > SHOWN)
+def instance_title(instance: Instance) -> str:
+    """The name with the number, which a name alone would leave open."""
+    return f"{instance} ({instance.number})" if instance.name else str(instance)
 
 
-def page_of(name: str, key: object) -> str:
-    return reverse(f"admin:{name}_change", args=[key])
-
-
-def account_rows(text: str) -> list[Row]:
-    keys = fetch_keys(Account.objects.filter(accounts_matching(text)))[: SHOWN + 1]
-    found = Account.objects.filter(pk__in=keys).select_related("owner").order_by("owner__email")
-    return [Row(one.owner.email, one.name, page_of("accounts_account", one.pk)) for one in found]
-
-
-def user_rows(text: str) -> list[Row]:
-    if "@" not in text:
-        return []
-    found = User.objects.filter(pk__in=user_keys(text)[: SHOWN + 1]).order_by("email")
-    return [Row(one.email, "", page_of("accounts_user", one.pk)) for one in found]
+def words(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 def instance_rows(text: str) -> list[Row]:
-    condition = instances_matching(text)
-    if condition is None:
-        return []
-    keys = fetch_keys(Instance.objects.filter(condition))[: SHOWN + 1]
+    keys = named_instances(text)[: SHOWN + 1]
     found = Instance.objects.filter(pk__in=keys).select_related("owner__owner", "endpoint").order_by("-pk")
     return [
         Row(
-            f"{one} ({one.number})" if one.name else str(one),
-            " · ".join(
-                filter(None, (one.owner.owner.email, one.phone and f"+{one.phone}", one.endpoint.url))
+            instance_title(one),
+            words(
+                one.owner.owner.email,
+                one.phone and f"+{one.phone}",
+                url_without_secrets(one.endpoint.shown_url),
             ),
-            page_of("instances_instance", one.pk),
+            customer_url(one.owner_id, one.number),
         )
         for one in found
     ]
+
+
+def account_rows(text: str) -> list[Row]:
+    if parse_digits(text) is not None:  # the number of an instance, whose row leads to the same page
+        return []
+    keys = fetch_keys(Account.objects.filter(accounts_matching(text)))[: SHOWN + 1]
+    found = Account.objects.filter(pk__in=keys).select_related("owner").order_by("owner__email")
+    return [
+        Row(one.owner.email, words(one.name, "blocked" if one.blocked_at else ""), customer_url(one.pk))
+        for one in found
+    ]
+
+
+def user_rows(text: str) -> list[Row]:
+    """Users without an account of their own; the others are customers."""
+    if "@" not in text:
+        return []
+    keys = user_keys(text)
+    found = User.objects.filter(pk__in=keys, account=None).order_by("email")[: SHOWN + 1]
+    return [Row(one.email, "", reverse("admin:accounts_user_change", args=[one.pk])) for one in found]
 
 
 def chat_rows(text: str) -> list[Row]:
@@ -121,8 +144,8 @@ def chat_rows(text: str) -> list[Row]:
     return [
         Row(
             f"+{phone}",
-            f"of {one.instance} ({one.instance.number})",
-            page_of("instances_instance", one.instance_id),
+            f"of {instance_title(one.instance)}",
+            customer_url(one.instance.owner_id, one.instance.number),
         )
         for one in found
     ]
@@ -130,14 +153,14 @@ def chat_rows(text: str) -> list[Row]:
 
 def message_rows(text: str) -> list[Row]:
     """A message has no page of its own: its row leads to its hooks."""
-    if not is_message_id(text):
+    if not is_message_id(text) or text.startswith((KEY, SIGNING_SECRET)):
         return []
     found = Message.objects.filter(pk__in=messages_with_id(text)[: SHOWN + 1]).select_related("instance")
     hooks = reverse("admin:hooks_hook_changelist")
     return [
         Row(
             one.message_id,
-            f"{'sent' if one.from_me else 'received'} by {one.instance} ({one.instance.number}), "
+            f"{'sent' if one.from_me else 'received'} by {instance_title(one.instance)}, "
             f"{one.time:%Y-%m-%d %H:%M:%S} UTC",
             f"{hooks}?q={quote(f'{one.instance.number} {one.message_id}')}",
         )
@@ -149,7 +172,7 @@ def hook_rows(text: str) -> list[Row]:
     public_id = parse_hook_id(text)
     if public_id is not None:
         keys = fetch_keys(Hook.objects.filter(public_id=public_id))
-    elif is_message_id(text):
+    elif is_message_id(text) and not text.startswith((KEY, SIGNING_SECRET)):
         keys = hooks_of_message(text)[: SHOWN + 1]
     else:
         return []
@@ -159,18 +182,18 @@ def hook_rows(text: str) -> list[Row]:
     return [
         Row(
             one.webhook_id,
-            " · ".join(
-                filter(
-                    None,
-                    (
-                        one.get_kind_display(),
-                        one.get_state_display(),
-                        str(one.endpoint.instance),
-                        one.last_host,
-                    ),
-                )
-            ),
-            page_of("hooks_hook", one.pk),
+            words(one.get_kind_display(), one.get_state_display(), str(one.endpoint.instance), one.last_host),
+            reverse("admin:hooks_hook_change", args=[one.pk]),
         )
         for one in found
     ]
+
+
+KINDS = (
+    ("Instance", "device-mobile", "instances.view_instance", instance_rows),
+    ("Customer", "user-circle", "accounts.view_account", account_rows),
+    ("User", "users", "accounts.view_user", user_rows),
+    ("Contact", "message-circle", "hooks.view_hook", chat_rows),
+    ("Message", "messages", "hooks.view_hook", message_rows),
+    ("Hook", "webhook", "hooks.view_hook", hook_rows),
+)

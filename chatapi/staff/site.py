@@ -9,14 +9,18 @@ from typing import Any
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.http import require_POST
 
 from accounts import impersonation
+from chatapi.staff.desk import issues
+from chatapi.staff.desk.customers import customer
+from chatapi.staff.desk.home import home, tables
+from chatapi.staff.desk.links import customer_url
+from chatapi.staff.desk.menu import desk_menu
 from chatapi.staff.health import health
 from chatapi.staff.search import search
-from instances.limits import disk_space
 
 
 class StaffSite(admin.AdminSite):
@@ -25,24 +29,42 @@ class StaffSite(admin.AdminSite):
     site_header = site_title = "Chat API support"
     index_title = "Support desk"
     site_url = "/"
-    index_template = "chatapi/staff/index.html"
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("health/", self.admin_view(health), name="health"),
             path("search/", self.admin_view(search), name="search"),
+            path("issues/", self.admin_view(issues.issues), name="issues"),
+            path("issues/<uuid:public_id>/resend/", self.admin_view(issues.resend), name="resend_issue"),
+            path("customers/<int:account_id>/", self.admin_view(customer), name="customer"),
+            path("tables/", self.admin_view(tables), name="tables"),
             path("stop-viewing/", self.admin_view(end_impersonation), name="end_impersonation"),
             *super().get_urls(),
         ]
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        return super().admin_view(require_second_factor(view), cacheable)
+        return hide_from_customers(super().admin_view(require_second_factor(view), cacheable))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().index(request, {"disk_warning": disk_space.warning()} | (extra_context or {}))
+        return home(request, extra_context)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return super().each_context(request) | {"impersonation": getattr(request, "impersonation", None)}
+        return super().each_context(request) | {
+            "impersonation": getattr(request, "impersonation", None),
+            "desk_menu": desk_menu(request),
+        }
+
+
+def hide_from_customers(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Respond with 404 to a signed-in user who is not staff: for customers there is no support desk."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.user.is_authenticated and not request.user.is_staff:
+            raise Http404("There is no such page.")
+        return view(request, *args, **kwargs)
+
+    return wrapped
 
 
 def require_second_factor(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,4 +88,4 @@ def end_impersonation(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:index"))
     impersonation.end(request, viewing)
     messages.success(request, f"You no longer view {viewing.account}.")
-    return HttpResponseRedirect(reverse("admin:accounts_account_change", args=[viewing.account.pk]))
+    return HttpResponseRedirect(customer_url(viewing.account.pk))

@@ -64,7 +64,9 @@ SHORTEST_PHONE = 5  # digits
 
 
 def parse_phone(text: str) -> str:
-    """The digits of a phone number, with its country code; "" for any other text.
+    """The digits of a phone number or of a part of one; "" for any other text.
+
+    Without the zero before a national number: `0151 12345678` is found as the end of `+49 151 12345678`.
 
     Accepts `+`, `00`, spaces, dashes, dots, brackets, digits of other scripts, and a chat id (`17680561234@c.us`).
     """
@@ -72,7 +74,7 @@ def parse_phone(text: str) -> str:
     text = "".join(str(unicodedata.decimal(letter, letter)) for letter in text)
     if not PHONE.fullmatch(text):
         return ""
-    digits = PHONE_NOISE.sub("", text).removeprefix("00")
+    digits = PHONE_NOISE.sub("", text).removeprefix("00").removeprefix("0")
     return digits if len(digits) >= SHORTEST_PHONE else ""
 
 
@@ -99,12 +101,17 @@ def normal_url(text: str) -> str:
     return f"{scheme.lower()}://{host}{slash}{path}"
 
 
-def instances_matching(text: str) -> Q | None:
-    """Instances by number, own phone, webhook URL, host of it, or the owner's address; None if none can match."""
+def is_address(text: str) -> bool:
+    """Whether the text is a part of an e-mail address, and not a chat id."""
+    return "@" in text and not text.endswith(chat_ids.PERSON) and not URL.match(text)
+
+
+def named_instances(text: str) -> list[int]:
+    """The keys of the instances with this number, phone, webhook URL, or host of it; else with a part of the phone."""
     if URL.match(text):
-        return Q(pk__in=fetch_keys(Endpoint.objects.with_url(normal_url(text)), "instance_id"))
-    if "@" in text and not text.endswith(chat_ids.PERSON):
-        return Q(owner__in=fetch_keys(Account.objects.filter(owned_by(text))))
+        return fetch_keys(Endpoint.objects.with_url(normal_url(text)), "instance_id")
+    if is_address(text):
+        return []
     found: list[int] = []
     if parse_digits(text) is not None:
         found += fetch_keys(instance_numbered(text))
@@ -112,8 +119,17 @@ def instances_matching(text: str) -> Q | None:
         found += fetch_keys(Instance.objects.filter(phone=phone))
     if host := parse_host(text):
         found += fetch_keys(Endpoint.objects.with_host(host), "instance_id")
-    if found:
+    if phone and not found:  # a part of many numbers is also a whole one, or a number of an instance
+        found = fetch_keys(Instance.objects.with_part_of_phone(phone))
+    return found
+
+
+def instances_matching(text: str) -> Q:
+    """Instances by number, own phone, webhook URL, host of it, or the owner's address."""
+    if found := named_instances(text):
         return Q(pk__in=found)
+    if URL.match(text):
+        return Q(pk__in=[])
     return Q(owner__in=fetch_keys(Account.objects.filter(owned_by(text))))
 
 

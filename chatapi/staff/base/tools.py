@@ -84,6 +84,10 @@ class ToolAdmin(admin.ModelAdmin):
         page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_tool", args=[tool.name])
         return f"{page}?{query.urlencode()}"
 
+    def page_of(self, row: Any) -> str:
+        """The URL of the page to which a tool of one row returns."""
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+
     def tools_for(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         """The buttons of a row's page."""
         return [
@@ -124,7 +128,7 @@ class ToolAdmin(admin.ModelAdmin):
         form = tool.form(request.POST if request.method == "POST" else None)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         if len(rows) == 1:
-            back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[rows[0].pk])
+            back = self.page_of(rows[0])
         if request.method == "POST" and form.is_valid():
             for row in rows:
                 try:

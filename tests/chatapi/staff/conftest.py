@@ -58,5 +58,9 @@ def groups_of_staff(db: None) -> None:
     """The groups that a migration created: a test that ends by deleting all rows deletes them too."""
     if Group.objects.exists():
         return
-    for name, function in (("0001_groups_of_staff", "make"), ("0002_staff_set_quotas", "grant")):
+    for name, function in (
+        ("0001_groups_of_staff", "make"),
+        ("0002_staff_set_quotas", "grant"),
+        ("0003_staff_resend_hooks", "grant"),
+    ):
         getattr(import_module(f"chatapi.migrations.{name}"), function)(apps, None)

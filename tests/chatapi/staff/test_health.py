@@ -45,7 +45,7 @@ def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: In
     assert [alive for _, alive in answer.context["runners"]] == [True, False]
     assert "running" in page and "no heartbeat" in page
     assert "https://example.com/hook" in page and "3\xa0hours" in page
-    assert len(asked) == 55
+    assert len(asked) == 56
 
 
 def test_a_failing_endpoint_leads_to_its_instance(staff: Client, instance: Instance) -> None:

@@ -144,7 +144,7 @@ def test_every_look_and_every_page_is_in_the_trail(viewing: Client, instance: In
     viewing.get("/instances/99999/")
     viewing.post("/instances/12345/rename/", {"name": "x"})
     answer = viewing.post("/admin/stop-viewing/")
-    assert answer["Location"] == f"/admin/accounts/account/{instance.owner_id}/change/"
+    assert answer["Location"] == f"/admin/customers/{instance.owner_id}/"
     assert actions() == [
         ("charlie@example.org", "look.started", {"reason": "ticket 7"}),
         ("charlie@example.org", "look.page", {"path": "/instances/12345/"}),
@@ -184,7 +184,7 @@ def test_after_half_an_hour_it_is_over(instance: Instance, charlie: User) -> Non
         assert client.get("/instances/12345/").status_code == 200
         clock.move_to(start + timedelta(minutes=30))
         answer = client.get("/instances/12345/")
-        assert answer["Location"] == f"/admin/accounts/account/{instance.owner_id}/change/"
+        assert answer["Location"] == f"/admin/customers/{instance.owner_id}/"
         assert client.get("/instances/12345/").status_code == 404
     assert [action for _, action, _ in actions()] == ["look.started", "look.page", "look.ended"]
 

@@ -28,7 +28,8 @@ def tool(name: str, *instances: Instance) -> str:
 
 
 def newest() -> tuple[str, str]:
-    entry = AuditEntry.objects.order_by("-pk")[0]
+    """User and action of the newest change: a tool returns to the customer's page, whose view is an entry too."""
+    entry = AuditEntry.objects.exclude(action="look.customer").order_by("-pk")[0]
     return entry.actor_text, entry.action
 
 
@@ -62,7 +63,7 @@ def test_a_payment_that_is_none_changes_nothing(
 ) -> None:
     before = Instance.objects.get().paid_until
     answer = staff.post(tool("pay", instance), {"days": days, "amount": amount, "currency": currency})
-    assert (answer.status_code, "Correct the marked fields." in answer.content.decode()) == (200, True)
+    assert (answer.status_code, "invalid-feedback" in answer.content.decode()) == (200, True)
     assert Instance.objects.get().paid_until == before
     assert not Payment.objects.exists()
 
@@ -184,6 +185,6 @@ def test_instances_are_found_by_number_and_by_their_owner(staff: Client, instanc
 def test_the_owner_who_is_not_staff_is_kept_out(instance: Instance) -> None:
     client = Client()
     client.force_login(instance.owner.owner)
-    assert client.get(page(instance)).status_code == 302
-    assert client.post(tool("stop", instance), {"reason": "x"}).status_code == 302
+    assert client.get(page(instance)).status_code == 404
+    assert client.post(tool("stop", instance), {"reason": "x"}).status_code == 404
     assert not Instance.objects.get().is_stopped

@@ -121,7 +121,8 @@ class Day(World):
     def arguments(self, name: str) -> dict[str, Any]:
         """A chat with words in it, the share's own token, and what the staff desk's pages take."""
         if name.startswith("admin:"):
-            return {"app_label": "hooks"} if "app_label" in ADDRESSES[name] else {}
+            known = {"app_label": "hooks", "account_id": self.account.pk, "public_id": self.issue.public_id}
+            return {key: value for key, value in known.items() if key in ADDRESSES[name]}
         more: dict[str, Any] = {}
         if name == "instances:queue" or name.startswith("instances:message-") or name == "instances:message":
             more["number"] = self.promotions.number
