@@ -329,7 +329,7 @@ def test_staff_without_a_permission_open_and_change_nothing() -> None:
     before, opened = digests(), []
     for name in sorted(ADDRESSES):
         if name.startswith("admin:"):
-            known = {"app_label": "hooks", "tool": "block"}
+            known = {"app_label": "hooks", "tool": "block", "public_id": target.issue.public_id}
             path = reverse(name, kwargs={key: known.get(key, target.account.pk) for key in ADDRESSES[name]})
             for verb in ("GET", "POST"):
                 form = "action=delete_selected&_selected_action=1&post=yes"

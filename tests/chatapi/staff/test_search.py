@@ -95,15 +95,15 @@ def test_secrets_are_neither_searched_nor_shown(desk: Client, shop: Instance) ->
     """Of an account's key its first characters are used; webhook URLs are shown without their query."""
     _, key = issue_key(shop.owner, acting_user=None)
     other = InstanceFactory(owner=shop.owner, number=20_001)
-    Endpoint.objects.filter(pk=other.pk).update(url="https://user:pass@bot.shop.example/hooks/in?key=2")
+    Endpoint.objects.filter(pk=other.pk).update(url="https://user:hunter2@bot.shop.example/hooks/in?key=2")
     assert found(desk, key) == {"Customer": ["alice@example.org"]}
     page = desk.get("/admin/search/", {"q": "shop.example"}).text
     assert "https://bot.shop.example/hooks/in?…" in page and "https://…@bot.shop.example/hooks/in?…" in page
-    assert "key=" not in page and "pass" not in page
+    assert "key=" not in page and "hunter2" not in page
     for secret in (shop.token, shop.endpoint.secret):
         assert found(desk, secret) == {}
     assert shop.endpoint.secret not in desk.get("/admin/search/", {"q": shop.endpoint.secret}).text
-    assert key not in desk.get("/admin/search/", {"q": f"{key[:-1]}x", "page": "1"}, follow=True).text
+    assert key not in desk.get("/admin/search/", {"q": key}, follow=True).text
 
 
 @pytest.mark.parametrize(
