@@ -28,6 +28,6 @@ def revoke(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False  # a few rows, and a second run changes nothing
 
-    dependencies = [("chatapi", "0002_staff_set_quotas"), ("hooks", "0040_load_samples")]
+    dependencies = [("chatapi", "0002_staff_set_quotas"), ("hooks", "0042_load_samples")]
 
     operations = [migrations.RunPython(grant, revoke)]

@@ -51,7 +51,10 @@ def due_issues(
 def count_overdue_mails(now: datetime, limit: int) -> int:
     """Returns for how many open issues the mail could not be sent, up to `limit`. One query."""
     found = Issue.objects.filter(
-        state=IssueState.OPEN, opened_at__lte=now - OVERDUE, endpoint__removed_at=None, endpoint__paused_at=None
+        state=IssueState.OPEN,
+        opened_at__lte=now - OVERDUE,
+        endpoint__removed_at=None,
+        endpoint__paused_at=None,
     )
     return found.exclude(mailed_state=IssueState.OPEN)[:limit].count()
 

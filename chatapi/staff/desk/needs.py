@@ -21,7 +21,7 @@ from hooks.explain.issues import explain_issues
 from hooks.log.endpoint_numbers import limited
 from hooks.models import Endpoint, Issue, IssueState, PauseReason
 from instances.actions.channel_links import MAIL_LOST_LINKS
-from instances.maintenance.issue_mails import count_overdue
+from instances.maintenance.due_issues import count_overdue_mails
 from instances.models import ReceiverState
 
 SHOWN = 10  # of each kind
@@ -107,7 +107,7 @@ def of_mail() -> list[Need]:
     """Mails that could not be sent: failed tasks of the last day, and mails about issues that wait for too long."""
     now = timezone.now()
     failed = Failure.objects.filter(func__in=MAIL_TASKS, stopped__gt=now - DAY)
-    number = failed[:MAX_MAILS].count() + count_overdue(now, MAX_MAILS)
+    number = failed[:MAX_MAILS].count() + count_overdue_mails(now, MAX_MAILS)
     if not number:
         return []
     mails = "1 mail" if number == 1 else f"{number} mails"

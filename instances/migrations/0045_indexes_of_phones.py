@@ -10,7 +10,7 @@ from chatapi.database.concurrent_index import AddIndexAgain
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("instances", "0042_alerts")]
+    dependencies = [("instances", "0044_periods_of_chats")]
 
     operations = [
         AddIndexAgain(
