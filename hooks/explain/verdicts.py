@@ -93,13 +93,15 @@ def technical_error(result: Result) -> str:
 def remark_of(attempt: Attempt) -> str:
     """Returns what the sentence of an attempt leaves open; empty if nothing.
 
-    The server may have processed the request, or a login page responded with 200. For 200 it reads the response's body,
-    which lists may defer, only if the response is HTML by its headers or has no Content-Type.
+    The server may have processed the request, or a login page responded with 200. Lists that defer the bodies of
+    responses do not say the latter: most responses of 200 would need one more query.
     """
     verdict = verdict_of(attempt)
     if verdict == Verdict.NO_COMPLETE_RESPONSE:
         return MAY_BE_PROCESSED
-    return LOGIN_FORM if verdict == Verdict.DELIVERED and has_password_field(attempt) else ""
+    if verdict != Verdict.DELIVERED or "response_body" in attempt.get_deferred_fields():
+        return ""
+    return LOGIN_FORM if has_password_field(attempt) else ""
 
 
 def has_password_field(attempt: Attempt) -> bool:

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -15,8 +16,10 @@ from hooks.explain.sentences import Explanation, explain_response
 from hooks.explain.suggested_urls import suggested_url
 from hooks.explain.verdicts import LOGIN_FORM, explanation_in_full, remark_of, verdict_of
 from hooks.models import Attempt, Outcome, Side, Verdict
+from tests.factories import InstanceFactory
 from tests.faults.certificates import server_context
 from tests.faults.servers import Fault, faulty, raw_response
+from tests.hooks.attempted import attempt_hook
 
 E = Side.ENDPOINT
 HEADERS = "Check what your program prints before its headers: a warning or debug output breaks the response."
@@ -325,3 +328,14 @@ def test_a_login_page_that_responds_200_gets_a_remark(headers: str, body: bytes,
     assert verdict_of(attempt) == Verdict.DELIVERED
     assert (remark_of(attempt) == LOGIN_FORM) is is_remarked
     assert explanation_in_full(attempt).endswith(LOGIN_FORM) is is_remarked
+
+
+@pytest.mark.django_db
+def test_a_list_reads_no_bodies_for_the_remark(django_assert_num_queries: Any) -> None:
+    instance = InstanceFactory(url="https://example.com/")
+    html = [["Content-Type", "text/html"]]
+    hook = attempt_hook(instance.endpoint, 200, headers=html, body=LOGIN_PAGE, size=len(LOGIN_PAGE))
+    [listed] = hook.attempts.defer("response_body")
+    with django_assert_num_queries(0):
+        assert remark_of(listed) == ""
+    assert remark_of(hook.attempts.get()) == LOGIN_FORM
