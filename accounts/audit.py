@@ -88,6 +88,8 @@ class AuditAction(models.TextChoices):
     HOOK_TRIED_NOW = "hook.tried_now", "Hook tried now"
     HOOK_SKIPPED = "hook.skipped", "Hook skipped"
     HOOK_CANCELLED = "hook.cancelled", "Hook cancelled"
+    HOOK_SHARED = "hook.shared", "Link to a hook created"
+    HOOK_SHARE_REVOKED = "hook.share_revoked", "Link to a hook revoked"
     HOOKS_CANCELLED = "hooks.cancelled", "Waiting hooks cancelled"
     BODY_READ = "hook.body_read", "Body read by staff"
     REDELIVERY_PLANNED = "redelivery.planned", "Redelivery planned"

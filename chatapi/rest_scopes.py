@@ -73,6 +73,8 @@ SCOPES: dict[str, dict[str, Scope]] = {
     "hook-try-now": {"POST": SEND},
     "hook-skip": {"POST": MANAGE},
     "hook-cancel": {"POST": MANAGE},
+    "hook-shares": {"GET": READ, "POST": MANAGE},
+    "hook-share": {"DELETE": MANAGE},
     "issues": {"GET": READ},
     "issue": {"GET": READ},
     "issue-acknowledge": {"POST": MANAGE},

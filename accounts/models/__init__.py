@@ -10,6 +10,7 @@ from accounts.models.lockouts import Lockout, SharedValue
 from accounts.models.members import Invitation, Member, Role
 from accounts.models.payments import Payment
 from accounts.models.setup_links import SetupLink
+from accounts.models.share_links import ShareLink, ShareLinkQuerySet
 from accounts.models.users import User
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Role",
     "Scope",
     "SetupLink",
+    "ShareLink",
+    "ShareLinkQuerySet",
     "SharedValue",
     "User",
     "key_digest",

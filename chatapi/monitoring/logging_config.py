@@ -21,11 +21,11 @@ from chatapi.monitoring.error_text import (  # noqa: E402
     without_messages,
 )
 
-# The second line of defence: these values are removed from every message, also those of libraries. The token of a
-# shared bin, the key of a file, and those of a mail's link (password reset, e-mail confirmation) are in the path.
+# The second line of defence: these values are removed from every message, also those of libraries. In the path are the
+# token of a shared bin or hook, the key of a file, and those of a mail (password reset, e-mail confirmation).
 SECRETS = re.compile(
     r"(?i)\b((?:token|uid|password|secret|sessionid|csrftoken|key)=)[^&\s\"']+|\b(bearer\s+)\S+|\b(whsec_)\S+|\b(uid_)\w{20,}"
-    r"|(/(?:shared|media)/)[\w-]{20,}|(/reset/key/\w+-)(?!set-password\b)[\w-]+|(/confirm-email/)[\w:%-]{10,}"
+    r"|(/(?:shared/hooks|shared|media)/)[\w-]{20,}|(/reset/key/\w+-)(?!set-password\b)[\w-]+|(/confirm-email/)[\w:%-]{10,}"
 )
 
 

@@ -33,7 +33,7 @@ PERSONAL_PATHS = ("/accounts/", "/account/export/", "/account/delete/")
 TEXT_TYPES = ("text/", "application/json", "application/vnd.oai")
 MASK = "•" * 12
 SECRET = re.compile(rb"(whsec_|uid_)[A-Za-z0-9+/=%]{20,}")
-LINK = re.compile(r"^(/(?:shared|invite|media)/)[^/?]+")  # the rest opens it without signing in
+LINK = re.compile(r"^(/(?:shared/hooks|shared|invite|media)/)[^/?]+")  # the rest opens it without signing in
 TOKEN_CANDIDATE = re.compile(rb"[A-Za-z0-9]{16,64}")
 
 READ_ONLY = "You are viewing another user's account: nothing can be changed, sent or created here."

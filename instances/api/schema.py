@@ -122,9 +122,12 @@ ENDPOINT_ID = OpenApiParameter(
 )
 MESSAGE_ID = OpenApiParameter("messageId", str, OpenApiParameter.PATH, description="The message's id.")
 HOOK_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The `webhook-id` of its requests.")
+HOOK_SHARE_ID = OpenApiParameter("shareId", str, OpenApiParameter.PATH, description="The link's `id`.")
 REDELIVERY_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The job's `id`.")
 ISSUE_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The issue's `id`.")
 
+HOOK_SHARE = {"id": "41", "createdAt": "2030-01-01T09:00:00Z", "expiresAt": "2030-01-02T09:00:00Z"}
+HOOK_SHARE_URL = "https://chat.example.com/shared/hooks/JkX0b1mS5dY7q2ZtT4wVc8uNpR6aHfGoLiEeKsQyBnM/"
 INSTANCE = {
     "id": "1203344556",
     "name": "Shop",

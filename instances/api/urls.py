@@ -127,6 +127,8 @@ ROUTES = (
     ("hooks/<str:id>/try-now", HookViewSet.as_view({"post": "try_now"}), "hook-try-now"),
     ("hooks/<str:id>/skip", HookViewSet.as_view({"post": "skip"}), "hook-skip"),
     ("hooks/<str:id>/cancel", HookViewSet.as_view({"post": "cancel"}), "hook-cancel"),
+    ("hooks/<str:id>/shares", HookViewSet.as_view({"get": "shares", "post": "share"}), "hook-shares"),
+    ("hooks/<str:id>/shares/<str:shareId>", HookViewSet.as_view({"delete": "revoke"}), "hook-share"),
     ("issues", IssueViewSet.as_view({"get": "list"}), "issues"),
     ("issues/<str:id>", IssueViewSet.as_view({"get": "retrieve"}), "issue"),
     ("issues/<str:id>/acknowledge", IssueViewSet.as_view({"post": "acknowledge"}), "issue-acknowledge"),

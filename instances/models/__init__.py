@@ -25,6 +25,7 @@ from instances.models.choices import (
     Substatus,
     TryResult,
 )
+from instances.models.hook_shares import HookShare
 from instances.models.instances import (
     NEVER,
     DeletedInstance,
@@ -87,6 +88,7 @@ __all__ = [
     "ChannelLink",
     "Chat",
     "DeletedInstance",
+    "HookShare",
     "Instance",
     "InstanceQuerySet",
     "Label",

@@ -1,6 +1,6 @@
 """The site's root and the pages of instances; `<int:number>` is the instance number of the wire contract."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from instances.pages.alerts import views as alert_views
 from instances.pages.docs import views as docs_views
@@ -16,6 +16,7 @@ from instances.pages.log import (
     fix_views,
     hook_views,
     list_views,
+    share_views,
     summary_views,
 )
 from instances.pages.messages import views as messages_views
@@ -136,6 +137,8 @@ deliveries = [
     path("<uuid:public_id>/cancel/", hook_views.act, {"action": "cancel"}, name="cancel"),
     path("<uuid:public_id>/use-url/", fix_views.use_url, name="use-url"),
     path("<uuid:public_id>/turn-on/", fix_views.turn_on, name="turn-on"),
+    path("<uuid:public_id>/share/", share_views.share, name="share"),
+    path("<uuid:public_id>/share/<int:share>/revoke/", share_views.revoke, name="share-revoke"),
 ]
 issues = [
     path("", issue_views.issue_list, name="list"),
@@ -166,4 +169,5 @@ urlpatterns = [
     path("api/", include((handbook, "docs"))),
     path("invite/<slug:code>", invitation, name="invitation"),
     path("media/<str:key>/<str:name>", media, name="media"),
+    re_path(r"^shared/hooks/(?P<token>[A-Za-z0-9_-]{43})/\Z", share_views.shared_hook, name="shared-hook"),
 ]

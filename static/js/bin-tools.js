@@ -5,22 +5,9 @@
   const rows = () => Array.from(document.querySelectorAll("#captures .capture-row"));
   const chosen = () => document.querySelector("#captures .capture-row[aria-current]");
 
-  // -- the dialog shows what htmx loads into #dialog-body; closing it removes the content, which also stops a forwarding,
-  // because its next step is a form there
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "dialog-body" && at("dialog") && !at("dialog").open) {
-      at("dialog").showModal();
-      at("dialog").scrollTop = 0; // where the content before was scrolled to
-    }
     if (event.detail.target.id === "undo") showNext();
   });
-  document.addEventListener(
-    "close",
-    (event) => {
-      if (event.target.id === "dialog") at("dialog-body").replaceChildren();
-    },
-    true, // "close" does not bubble
-  );
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-keys]")) at("keys").showModal();
     if (event.target.closest("#pause")) togglePause();

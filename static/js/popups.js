@@ -18,12 +18,20 @@
     else if (event.target.matches("dialog.dialog") && isBeside(event.target, event)) event.target.close();
   });
 
+  // #dialog (templates/chatapi/ui/dialog.html) shows what htmx loads into #dialog-body; closing it removes the content,
+  // which also stops the forwarding of a bin, because its next step is a form there
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id !== "dialog-body" || !at("dialog") || at("dialog").open) return;
+    at("dialog").showModal();
+    at("dialog").scrollTop = 0; // where the content before was scrolled to
+  });
   document.addEventListener(
     "close",
     (event) => {
       if (event.target.querySelector?.("[data-shown-once]")) window.location.reload();
+      if (event.target.id === "dialog") at("dialog-body").replaceChildren();
     },
-    true,
+    true, // "close" does not bubble
   );
 
   // -- pop-ups: a click elsewhere, Escape, or the success of the pop-up's own form closes them

@@ -2,15 +2,18 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from instances.api.serializers.shares import (
+    CreatedHookShareSerializer,
+    HookShareSerializer,
+    NewHookShareSerializer,
+)
 from instances.api.serializers.strict import StrictSerializer, choice_of
 from testing_tools.verification import responses
-from testing_tools.verification.actions.shares import VALID_FOR
 from testing_tools.verification.cors import PREFLIGHT_STATUS
 from testing_tools.verification.echo import MAX_PLACEHOLDERS
-from testing_tools.verification.models import MAX_DELAY, Bin, Share
+from testing_tools.verification.models import MAX_DELAY, Bin
 
 CORS = (
     "Whether scripts of any site may call the bin: its responses have the headers of CORS, and a preflight gets "
@@ -156,35 +159,16 @@ class BinChangeSerializer(StrictSerializer):
         return attrs
 
 
-class ShareSerializer(serializers.ModelSerializer[Share]):
+class ShareSerializer(HookShareSerializer):
     """A link that lets anyone read a bin, or one of its captures. Its URL is shown once, when it is created."""
 
-    id = serializers.CharField()
     captureNumber = serializers.IntegerField(
         source="number", allow_null=True, help_text="The `number` of the shared capture. Null: the whole bin."
     )
-    createdAt = serializers.DateTimeField(source="created_at")
-    expiresAt = serializers.DateTimeField(source="expires_at")
-
-    class Meta:
-        model = Share
-        fields: tuple[str, ...] = ("id", "captureNumber", "createdAt", "expiresAt")
-        read_only_fields = fields
 
 
-class CreatedShareSerializer(ShareSerializer):
+class CreatedShareSerializer(CreatedHookShareSerializer, ShareSerializer):
     """A new link with its URL."""
-
-    url = serializers.SerializerMethodField(
-        help_text="The link. It cannot be read again: only a digest of it is stored."
-    )
-
-    class Meta(ShareSerializer.Meta):
-        fields = (*ShareSerializer.Meta.fields, "url")
-
-    @extend_schema_field(serializers.CharField())
-    def get_url(self, share: Share) -> str:
-        return str(self.context["url"])
 
 
 class SharesSerializer(serializers.Serializer[Any]):
@@ -193,16 +177,9 @@ class SharesSerializer(serializers.Serializer[Any]):
     results = ShareSerializer(many=True)
 
 
-class NewShareSerializer(StrictSerializer):
+class NewShareSerializer(NewHookShareSerializer):
     """What to share, and for how long."""
 
-    validFor = choice_of(
-        [(name, name) for name in VALID_FOR],
-        source="valid_for",
-        required=False,
-        default="1h",
-        help_text="How long the link is valid. Default: 1h.",
-    )
     capture = serializers.CharField(
         required=False, max_length=100, help_text="The `id` of one capture. Default: the whole bin."
     )

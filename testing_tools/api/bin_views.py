@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.actions.share_links import MAX_SHARES, VALID_FOR, TooManyShares
 from accounts.current_user import current_user
 from chatapi.ui.numbers import parse_digits
 from instances.api import schema
@@ -34,7 +35,6 @@ from testing_tools.verification import responses
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.bins import BinInUse
-from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
 from testing_tools.verification.models import Bin, BinQuerySet
 from testing_tools.verification.responses import InvalidResponse
 
@@ -173,7 +173,7 @@ class SharesView(APIView):
         operation_id="shareBin",
         summary="Share a bin or one capture",
         description=f"Anyone who has the link can read the bin or the capture, without notes, until it expires or is "
-        f"revoked. A bin has up to {shares.MAX_SHARES} valid links; then 409.",
+        f"revoked. A bin has up to {MAX_SHARES} valid links; then 409.",
         parameters=[parameters.BIN_KEY],
         request=NewShareSerializer,
         responses={201: CreatedShareSerializer, **schema.error_responses(400, 404, 409)},

@@ -14,7 +14,7 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.audit import AuditSubject
-from accounts.models import Account
+from accounts.models import Account, ShareLink
 from hooks.body_masking import MaskedBinaryField, MaskedCharField, MaskedTextField
 from instances.models import Instance
 
@@ -213,28 +213,9 @@ class Capture(models.Model):
         return f"{self.method} {self.path}"
 
 
-class ShareQuerySet(models.QuerySet["Share"]):
-    def valid(self) -> ShareQuerySet:
-        """Returns the links that work now."""
-        return self.filter(revoked_at=None, expires_at__gt=timezone.now())
-
-
-class Share(models.Model):
-    """A link that lets anyone read a bin, or one of its captures, until it expires or is revoked.
-
-    Only a digest of its token is stored, so the token cannot be read from the database or a backup.
-    """
+class Share(ShareLink):
+    """A link that lets anyone read a bin, or one of its captures."""
 
     bin = models.ForeignKey(Bin, models.CASCADE, related_name="shares")
     # the number of the shared capture; null: the whole bin
     number = models.PositiveBigIntegerField(null=True, blank=True)
-    digest = models.CharField("SHA-256 of the token, in hex", max_length=64, unique=True)
-    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True, blank=True)
-
-    objects = ShareQuerySet.as_manager()
-
-    def __str__(self) -> str:
-        return f"share {self.pk}"

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet")]
 READ = sorted(
     {name for name, method in ROWS if method == "GET" and not name.startswith(("instances-api:", "contract"))}
 )
-SHARED = ("shared:bin", "shared:capture", "shared:body")
+SHARED = ("shared:bin", "shared:capture", "shared:body", "shared-hook")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -64,7 +64,7 @@ def staff_paths(target: Target) -> list[str]:
 def paths_of(target: Target, visitor: str) -> list[str]:
     if visitor == "staff":
         return staff_paths(target)
-    names = SHARED if visitor == "anonymous" else [name for name in READ if not name.startswith("shared:")]
+    names = SHARED if visitor == "anonymous" else [name for name in READ if not name.startswith("shared")]
     return [target.address(name) for name in names if name not in ("bin", "account_logout")]
 
 

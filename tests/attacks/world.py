@@ -19,7 +19,7 @@ from tests.factories import InstanceFactory, UserFactory, member_of
 PRIVATE = ("blue jacket", "Shop support", "Night desk", "vera@example.org", "order.paid")
 # Capability URLs (a bin, a shared bin, a file, an invitation) and pages without an object of an account.
 PUBLIC = {
-    "bin", "shared:bin", "shared:capture", "shared:body", "shared:part", "media", "invitation",
+    "bin", "shared:bin", "shared:capture", "shared:body", "shared:part", "shared-hook", "media", "invitation",
     "docs:receiver",
     "account_confirm_email", "account_reset_password_from_key", "contract-by-query",
     "contract-setting-by-query",

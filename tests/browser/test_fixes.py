@@ -59,3 +59,29 @@ def test_the_redirect_is_fixed_and_the_hook_delivered(
         expect(plain.locator(".earlier-body")).to_be_hidden()
         line.click()
         expect(plain.locator(".earlier-body")).to_contain_text("Redirects are not followed")
+
+
+def test_a_hook_is_shared_from_the_drawer(browser: Browser, product: Product, day: walk.Day) -> None:
+    page = walk.visitor(browser, product, day, "owner", reduced_motion="reduce").new_page()
+    page.goto(f"/log/?instance={day.night}")
+    page.locator("#rows a.stretched-link").first.click()
+    page.locator("#drawer").get_by_role("link", name="Share").click()
+    dialog = page.locator("#dialog")
+    expect(dialog.get_by_role("heading", name="Share hook")).to_be_visible()
+    dialog.get_by_role("button", name="24 hours").click()
+    url = dialog.get_by_label("Link", exact=True).input_value()
+    expect(dialog).to_contain_text("The link is shown only once.")
+
+    anyone = browser.new_context().new_page()
+    anyone.goto(url)
+    expect(anyone.get_by_role("heading", name="Message hook")).to_be_visible()
+    expect(anyone.locator(".verdict-text").first).to_have_text("Responded with 500, not 200")
+    expect(anyone.locator("main")).to_contain_text("***")
+    assert anyone.context.cookies() == []
+
+    dialog.get_by_role("button", name="Revoke link").click()
+    expect(dialog).to_contain_text("Revoked. The link no longer works.")
+    anyone.reload()
+    expect(anyone.get_by_role("heading", name="Invalid link")).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+    expect(page.locator("#drawer")).to_be_visible()

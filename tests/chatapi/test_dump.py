@@ -21,6 +21,7 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from accounts.actions import keys, members
+from accounts.actions.share_links import VALID_FOR
 from accounts.actions.users import sign_up
 from accounts.models import Invitation
 from accounts.sessions import SessionStore
@@ -55,9 +56,7 @@ class Site:
         _, invitation = members.invite(
             self.account, email="bob@example.org", role="viewer", acting_user=self.account.owner
         )
-        _, share = shares.share(
-            bins.open_bin(self.instance), valid_for=shares.VALID_FOR["24h"], acting_user=None
-        )
+        _, share = shares.share(bins.open_bin(self.instance), valid_for=VALID_FOR["24h"], acting_user=None)
         self.secrets = {
             "token": self.instance.token,
             "signing secret": self.instance.endpoint.secret.removeprefix("whsec_"),

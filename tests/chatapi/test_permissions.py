@@ -151,6 +151,9 @@ log:skip                                     POST   302 404 403 302 302 404
 log:cancel                                   POST   302 404 403 302 302 404
 log:use-url                                  POST   302 404 403 302 302 404
 log:turn-on                                  POST   302 404 403 302 302 404
+log:share                                    GET    302 404 403 200 200 404
+log:share                                    POST   302 404 403 200 200 404
+log:share-revoke                             POST   302 404 403 404 404 404
 issues:list                                  GET    302 404 200 200 200 404
 issues:issue                                 GET    302 404 200 200 200 404
 issues:acknowledge                           POST   302 404 403 302 302 404
@@ -227,6 +230,7 @@ mfa_reauthenticate                           GET    302 302 302 302 302 302
 mfa_reauthenticate                           POST   302 302 302 302 302 302
 usersessions_list                            GET    302 200 200 200 200 200
 usersessions_list                            POST   302 302 302 302 302 302
+shared-hook                                  GET    404 404 404 404 404 404
 shared:bin                                   GET    404 404 404 404 404 404
 shared:capture                               GET    404 404 404 404 404 404
 shared:body                                  GET    404 404 404 404 404 404
@@ -297,6 +301,9 @@ instances-api:hook-resend                    POST   401 404 404 404 200 404
 instances-api:hook-try-now                   POST   401 404 404 404 409 404
 instances-api:hook-skip                      POST   401 404 404 404 409 404
 instances-api:hook-cancel                    POST   401 404 404 404 409 404
+instances-api:hook-shares                    GET    401 404 404 404 200 404
+instances-api:hook-shares                    POST   401 404 404 404 201 404
+instances-api:hook-share                     DELETE 401 404 404 404 404 404
 instances-api:issues                         GET    401 200 200 200 200 200
 instances-api:issue                          GET    401 404 404 404 200 404
 instances-api:issue-acknowledge              POST   401 404 404 404 200 404

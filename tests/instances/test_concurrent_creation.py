@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.actions import keys
+from accounts.actions import keys, share_links
 from accounts.models import Account, AuditEntry
 from instances.actions import bans, lifecycle
 from instances.actions.chats import groups, labels
@@ -146,12 +146,12 @@ def test_bins(instance: Instance) -> None:
 
 def test_links_to_a_bin_at_its_limit(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     bin = open_bin(instance)
-    monkeypatch.setattr(shares, "MAX_SHARES", 2)
+    monkeypatch.setattr(share_links, "MAX_SHARES", 2)
 
     def share(_: int) -> str:
         try:
             shares.share(bin, valid_for=timedelta(hours=1), acting_user=None)
-        except shares.TooManyShares:
+        except share_links.TooManyShares:
             return "refused"
         return "shared"
 

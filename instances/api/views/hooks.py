@@ -5,19 +5,29 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Prefetch
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework import exceptions, mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.actions.share_links import MAX_SHARES, VALID_FOR, TooManyShares
+from accounts.current_user import current_user
+from chatapi.ui.numbers import parse_digits
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.log.newest import NewestOf
 from hooks.models import Attempt, Endpoint, Hook, HookQuerySet
+from instances.actions.hook_shares import revoke_share, share_hook, shares_of
 from instances.api import schema
 from instances.api.errors import Conflict
 from instances.api.filters import HookFilter, StrictFilters
 from instances.api.pagination import NewestFirst
 from instances.api.serializers.hooks import HookSerializer
+from instances.api.serializers.shares import (
+    CreatedHookShareSerializer,
+    HookShareSerializer,
+    HookSharesSerializer,
+    NewHookShareSerializer,
+)
 from instances.models import Instance
 
 EXAMPLE = OpenApiExample("A failed ack", value=schema.HOOK, response_only=True)
@@ -86,6 +96,68 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         if hook is None:
             raise exceptions.NotFound(f"Your account has no hook {id}.")
         return hook
+
+    @extend_schema(
+        operation_id="listHookShares",
+        summary="List the links that share a hook",
+        description="The valid ones, newest first, without their URLs.",
+        parameters=[schema.HOOK_ID],
+        responses={200: HookSharesSerializer, **schema.error_responses(404)},
+        examples=[OpenApiExample("One link", value={"results": [schema.HOOK_SHARE]}, response_only=True)],
+    )
+    def shares(self, request: Request, id: str) -> Response:
+        valid = shares_of(self.get_own_hook(id)).valid().order_by("-pk")
+        return Response({"results": HookShareSerializer(valid, many=True).data})
+
+    @extend_schema(
+        operation_id="shareHook",
+        summary="Share a hook",
+        description="Anyone who has the link can read the hook, its body and its attempts, until it expires or is "
+        "revoked. Credentials in headers, the signature, the query and keys in the path of its URLs are masked. The "
+        f"hooks of an instance have up to {MAX_SHARES} valid links; then 409.",
+        parameters=[schema.HOOK_ID],
+        request=NewHookShareSerializer,
+        responses={201: CreatedHookShareSerializer, **schema.error_responses(400, 404, 409)},
+        examples=[
+            OpenApiExample(
+                "A new link",
+                value=schema.HOOK_SHARE | {"url": schema.HOOK_SHARE_URL},
+                response_only=True,
+                status_codes=["201"],
+            ),
+            OpenApiExample("For a day", value={"validFor": "24h"}, request_only=True),
+        ],
+    )
+    def share(self, request: Request, id: str) -> Response:
+        hook = self.get_own_hook(id)
+        given = NewHookShareSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        try:
+            created, url = share_hook(
+                hook,
+                hook.endpoint.instance,
+                valid_for=VALID_FOR[given.validated_data["valid_for"]],
+                acting_user=current_user(request),
+            )
+        except TooManyShares as error:
+            raise Conflict(str(error)) from None
+        return Response(CreatedHookShareSerializer(created, context={"url": url}).data, status=201)
+
+    @extend_schema(
+        operation_id="revokeHookShare",
+        summary="Revoke the link to a hook",
+        description="It is invalid immediately. Revoking it again changes nothing.",
+        parameters=[schema.HOOK_ID, schema.HOOK_SHARE_ID],
+        request=None,
+        responses={204: OpenApiResponse(description="Revoked"), **schema.error_responses(404)},
+    )
+    def revoke(self, request: Request, id: str, shareId: str) -> Response:
+        number = parse_digits(shareId)
+        found = None if number is None else shares_of(self.get_own_hook(id)).filter(pk=number).first()
+        if found is None:
+            raise exceptions.NotFound(f"Hook {id} has no link {shareId}.")
+        revoke_share(found, acting_user=current_user(request))
+        return Response(status=204)
 
     def change(self, request: Request, id: str, action: Callable[..., Hook]) -> Response:
         """Runs the action and returns the hook. If the action is not possible, responds 409."""

@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from accounts import audit, quotas
+from accounts.actions.share_links import delete_ended_links
 from accounts.audit import AuditAction
 from accounts.blocking import support_contact
 from accounts.models import Account, User
@@ -342,7 +343,7 @@ def delete_expired_captures(now: datetime | None = None) -> int:
     Also removes deleted captures that can no longer be restored, and links that expired more than 7 days ago.
     """
     now = now or timezone.now()
-    Share.objects.filter(expires_at__lt=now - KEEP_FOR).delete()
+    delete_ended_links(Share.objects.all(), now=now)
     drop_from_all_bins(Q(deleted_at__lt=now - UNDO_FOR))
     return drop_from_all_bins(Q(at__lt=now - KEEP_FOR))
 

@@ -3,40 +3,19 @@
 These pages ignore the session, set no cookies, and change nothing. Notes are visible to the bin's users only.
 """
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.views.decorators.http import require_GET
 
+from accounts.views.share_links import with_link
 from chatapi.ui.numbers import parse_digits
 from testing_tools.verification.actions import shares
 from testing_tools.verification.models import Capture, Share
 from testing_tools.verification.views.captures import body_file, file_part, part_file, picture_of
 from testing_tools.verification.views.contexts import PAGE_SIZE, capture_context
 
-
-def with_share(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Passes the token's share to the view; 404 if the link is expired, revoked or unknown."""
-
-    @require_GET
-    @wraps(view)
-    def wrapped(request: HttpRequest, token: str, **arguments: Any) -> HttpResponse:
-        share = shares.share_for_token(token)
-        if share is None:
-            response = HttpResponse(
-                render_to_string("testing_tools/verification/shared_invalid.html"), status=404
-            )
-        else:
-            response = view(request, share, token, **arguments)
-        response["Cache-Control"] = "no-store"
-        response["Referrer-Policy"] = "no-referrer"  # the URL contains the token
-        response["X-Robots-Tag"] = "noindex, nofollow"
-        return response
-
-    return wrapped
+with_share = with_link(shares.share_for_token)
 
 
 def page(request: HttpRequest, share: Share, token: str, context: dict[str, Any]) -> HttpResponse:

@@ -5,12 +5,14 @@ from datetime import timedelta
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.actions.share_links import VALID_FOR, TooManyShares
 from accounts.current_user import current_user
 from chatapi.ui.requests import HtmxRequest
+from chatapi.ui.share_links import ShownLink
 from testing_tools.verification.actions import shares
-from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
 from testing_tools.verification.models import Bin, Capture
 from testing_tools.verification.views.changes import render_dialog
 from testing_tools.verification.views.contexts import changeable_bin, visible_capture
@@ -54,5 +56,12 @@ def share_context(bin: Bin, capture: Capture | None) -> dict[str, object]:
         "bin": bin,
         "capture": capture,
         "valid_for": VALID_FOR,
-        "shares": bin.shares.valid().order_by("-pk"),
+        "links": [
+            ShownLink(
+                share,
+                f"Request no. {share.number}" if share.number else "Whole bin",
+                reverse("testing:bin-revoke", args=[bin.key, share.pk]),
+            )
+            for share in bin.shares.valid().order_by("-pk")
+        ],
     }

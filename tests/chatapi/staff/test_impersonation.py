@@ -61,6 +61,7 @@ def test_staff_sees_the_pages_as_the_owner_does_under_a_banner(viewing: Client, 
     ("path", "recorded"),
     [
         ("/shared/a-token_of-43/?of=7", "/shared/…/?of=7"),
+        ("/shared/hooks/a-token_of-43/?of=7", "/shared/hooks/…/?of=7"),
         ("/shared/a-token_of-43/capture/2/", "/shared/…/capture/2/"),
         ("/invite/Kq3vX9mBt0aZ", "/invite/…"),
         ("/media/0123abcd/photo.jpg", "/media/…/photo.jpg"),

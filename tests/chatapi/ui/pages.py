@@ -6,7 +6,14 @@ A new page takes one line here, and is then walked over by tests/browser/test_ax
 from __future__ import annotations
 
 # Seen by those who are not signed in.
-OPEN = ("account_login", "account_signup", "account_reset_password", "shared:bin", "shared:capture")
+OPEN = (
+    "account_login",
+    "account_signup",
+    "account_reset_password",
+    "shared:bin",
+    "shared:capture",
+    "shared-hook",
+)
 QUERIES = {
     "account_change_password": 5,
     "account_confirm_email": 2,
@@ -23,6 +30,7 @@ QUERIES = {
     "account_signup": 0,
     "shared:bin": 3,
     "shared:capture": 3,
+    "shared-hook": 3,
     "instances:chat": 16,
     "instances:detail": 18,
     "instances:endpoint": 15,
@@ -50,6 +58,7 @@ QUERIES = {
     "testing:sending": 14,
     "log:hook": 12,
     "log:list": 16,
+    "log:share": 12,
     "log:redeliver": 16,
     "log:redeliveries": 9,
     "log:redelivery": 12,

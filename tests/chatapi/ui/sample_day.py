@@ -18,6 +18,7 @@ from accounts.models import Account, User
 from chatapi.demo_account.contacts import add_contacts
 from hooks.actions.endpoints import configure
 from hooks.models import Hook, Kind, Outcome
+from instances.actions.hook_shares import share_hook
 from instances.actions.lifecycle import record_payment
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
@@ -83,6 +84,8 @@ class Day(World):
             capture_actions.capture(self.own_bin.key, **request)
         _, address = shares.share(self.bin, valid_for=timedelta(days=1), acting_user=owner)
         self.share_token = address.rstrip("/").rsplit("/", 1)[1]
+        _, address = share_hook(self.hook, self.instance, valid_for=timedelta(days=1), acting_user=owner)
+        self.hook_token = address.rstrip("/").rsplit("/", 1)[1]
 
     def fill_queue(self) -> None:
         """Promotions sends one message every 30 s; one has failed after three tries, and one may be sent twice."""
@@ -128,6 +131,8 @@ class Day(World):
             more["number"] = self.promotions.number
         if name.startswith("shared:"):
             more["token"] = self.share_token
+        if name == "shared-hook":
+            more["token"] = self.hook_token
         if name == "instances:chat":
             more["chat_id"] = self.chat
         if name == "docs:receiver":

@@ -23,6 +23,7 @@ from hooks.actions.hooks import resend
 from hooks.log.selection import Filter
 from hooks.models import Endpoint, Hook, Redelivery, State
 from instances.actions import alerts
+from instances.actions.hook_shares import share_hook
 from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.sending.accept import send_message
 from instances.channels.sandbox.actions.groups import create_group_as_contact
@@ -90,6 +91,9 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("hooks/{waiting}/try-now/", "POST", None, 200),
     ("hooks/{waiting}/skip/", "POST", None, 200),
     ("hooks/{waiting}/cancel/", "POST", None, 200),
+    ("hooks/{hook}/shares/", "GET", None, 200),
+    ("hooks/{hook}/shares/", "POST", {"validFor": "24h"}, 201),
+    ("hooks/{hook}/shares/{hook_share}/", "DELETE", None, 204),
     ("instances/{instance}/webhook-secret/rotate/", "POST", {"keepOld": True}, 200),
     ("instances/{instance}/delivery/", "GET", None, 200),
     ("instances/{instance}/delivery/pause/", "POST", None, 200),
@@ -212,6 +216,7 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
     first, second = Capture.objects.filter(bin=bin).order_by("number")
     deleted, _ = capture_actions.delete(bin, captures=bin.captures.filter(pk=second.pk), acting_user=None)
     share, _ = shares.share(bin, valid_for=timedelta(hours=1), acting_user=None)
+    hook_share, _ = share_hook(hook, alice.instance, valid_for=timedelta(hours=1), acting_user=None)
     listener = listening.start(alice.instance.pk, url="http://localhost:3000/hook", acting_user=None)
     run = create_run(
         alice.instance,
@@ -235,6 +240,7 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
         "capture": first.public_id,
         "deleted": deleted.isoformat(),
         "share": str(share.pk),
+        "hook_share": str(hook_share.pk),
         "instance": str(alice.instance.number),
         "message": message.message_id,
         "received": received.message_id,
@@ -324,6 +330,7 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
         "capture": "x",
         "deleted": "2030-01-01T09:00:00Z",
         "share": "1",
+        "hook_share": "1",
         "endpoint": "1099511627776",
         "listener": f"1099511627776-{uuid.uuid4().hex}",
         "queued": "x",

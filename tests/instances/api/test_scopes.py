@@ -19,7 +19,7 @@ from tests.instances.api.conftest import ApiClient
 from tests.instances.api.test_access import TABLE, methods
 
 VALUES = dict.fromkeys(
-    ("endpoint", "share", "phone", "chat", "group", "bin", "capture", "message", "deleted"), "1"
+    ("endpoint", "share", "hook_share", "phone", "chat", "group", "bin", "capture", "message", "deleted"), "1"
 )
 VALUES |= dict.fromkeys(
     (

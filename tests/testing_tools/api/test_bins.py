@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.actions import share_links
 from accounts.audit import AuditAction, AuditEntry
 from instances.actions.lifecycle import create_instance
 from testing_tools.api import bin_views
 from testing_tools.api.lookup import validate
-from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.bins import open_bin
 from testing_tools.verification.actions.verifications import start_verification, stop_verification
 from testing_tools.verification.models import Bin, Capture
@@ -158,7 +158,7 @@ def test_a_bin_and_a_capture_are_shared_until_the_link_is_revoked(alice: ApiClie
 
 
 def test_a_bin_has_a_limit_of_links(alice: ApiClient, bin: Bin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shares, "MAX_SHARES", 1)
+    monkeypatch.setattr(share_links, "MAX_SHARES", 1)
     alice.post(f"bins/{bin.key}/shares/", {})
     assert alice.post(f"bins/{bin.key}/shares/", {}) == (
         409,

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.test import Client
 
+from accounts.actions.share_links import VALID_FOR
 from accounts.models import Role
 from instances.models import Instance
 from testing_tools.verification.actions import bins as bin_actions
@@ -93,7 +94,7 @@ def test_the_first_tab_is_the_one_that_says_most(
 def test_a_shared_bin_shows_its_newest_request(client: Client, bin: Bin) -> None:
     capture(bin, b"older")
     capture(bin, b"newest of all")
-    _, url = shares.share(bin, valid_for=shares.VALID_FOR["1h"], acting_user=None)
+    _, url = shares.share(bin, valid_for=VALID_FOR["1h"], acting_user=None)
     page = client.get(url).content.decode()
     assert "<code>newest of all</code>" in page
     assert "data-open" not in page  # on a phone the list comes first

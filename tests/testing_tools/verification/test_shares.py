@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.actions import share_links
+from accounts.actions.share_links import VALID_FOR, TooManyShares
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
-from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
 from testing_tools.verification.models import Capture, Share
 from tests.factories import AccountFactory, InstanceFactory
 
@@ -45,7 +46,7 @@ def test_only_a_digest_of_the_token_is_stored(bin):
     made, path = shared(bin)
     token = path.split("/")[2]
     assert len(token) == 43
-    assert made.digest == shares.digest(token)
+    assert made.digest == share_links.digest(token)
     assert token not in str(Share.objects.values().get())
 
 
@@ -124,7 +125,7 @@ def test_links_expired_for_a_week_are_deleted(bin):
 
 
 def test_the_number_of_links_is_limited(bin, monkeypatch):
-    monkeypatch.setattr(shares, "MAX_SHARES", 1)
+    monkeypatch.setattr(share_links, "MAX_SHARES", 1)
     shared(bin)
     with pytest.raises(TooManyShares, match=r"This bin has 1 valid links\. Revoke one first\."):
         shared(bin)

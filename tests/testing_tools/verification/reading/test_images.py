@@ -5,6 +5,7 @@ import base64
 import pytest
 from django.test import Client
 
+from accounts.actions.share_links import VALID_FOR
 from instances.models import Instance
 from testing_tools.sample_files import HEIGHT, WIDTH, draw_picture
 from testing_tools.verification.actions import bins as bin_actions
@@ -85,7 +86,7 @@ def test_what_only_says_it_is_a_picture_is_neither_shown_nor_served(alice: Clien
 
 def test_pictures_of_a_form_are_shown_also_on_a_shared_link(client: Client, bin: Bin) -> None:
     found = capture(bin, FORM, "multipart/form-data; boundary=x")
-    _, url = shares.share(bin, valid_for=shares.VALID_FOR["1h"], acting_user=None)
+    _, url = shares.share(bin, valid_for=VALID_FOR["1h"], acting_user=None)
     page = client.get(url).content.decode()
     assert page.count("?picture") == 1
     parts = f"{url}{found.public_id}/parts/"
