@@ -201,7 +201,7 @@ def test_of_a_bots_calls_at_least_95_in_100_are_in_the_right_turn(
     """Also a match that is called certain is right in 98 of 100."""
 
     def short() -> float:
-        return random.uniform(0.05, 0.4)
+        return random.uniform(0.3, 1)
 
     def long() -> float:
         return random.uniform(0.5, 3)

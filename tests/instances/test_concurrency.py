@@ -96,20 +96,3 @@ def test_a_message_accepted_while_the_queue_is_emptied_is_sent(instance: Instanc
     while outgoing.send_due():
         pass
     assert (OutgoingMessage.objects.count(), OutgoingQueue.objects.get().length) == (0, 0)
-
-
-def test_messages_are_received_and_accepted_at_the_same_time_without_a_deadlock(instance: Instance) -> None:
-    """A lock on the instance by the calls of a bot made PostgreSQL refuse messages of its contacts."""
-    receive_message(instance, sender="17680561234", body="first")
-
-    def work(thread: int) -> None:
-        mine = Instance.objects.get(pk=instance.pk)
-        for time in range(4 * TIMES):
-            if thread % 2:
-                receive_message(mine, sender="17680561234", body=f"{thread} {time}")
-            else:
-                send_message(mine, chat_id="4915112345678", body=f"{thread} {time}")
-
-    run_in_threads(work)
-    half = THREADS // 2 * 4 * TIMES
-    assert (Message.objects.count(), OutgoingMessage.objects.count()) == (half + 1, half)
