@@ -30,17 +30,18 @@ class TestingToolsConfig(AppConfig):
         quotas.register(CAPTURES)
 
         for order, title, name, icon, views in (
-            (200, "Webhook Simulation", "simulation", "flask", ("testing:simulation",)),
-            (210, "Webhook Verification", "verification", "inbox", ("testing:verification", "testing:bin-")),
-            (220, "Sending Messages", "sending", "send", ("testing:sending",)),
-            (230, "Sandbox phone", "phone", "devices", ("testing:phone",)),
+            (200, "Playground", "playground", "player-play", ("testing:playground",)),
+            (210, "Webhook Simulation", "simulation", "flask", ("testing:simulation",)),
+            (220, "Webhook Verification", "verification", "inbox", ("testing:verification", "testing:bin-")),
+            (230, "Sending Messages", "sending", "send", ("testing:sending",)),
+            (240, "Sandbox phone", "phone", "devices", ("testing:phone",)),
         ):
             register(
                 MenuEntry(order, title, f"testing:{name}", icon, views, block="Testing", keeps_instance=True)
             )
         register(
             MenuEntry(
-                240, "My bin", "testing:bin-mine", "link", ("testing:bin-",), "Testing",
+                250, "My bin", "testing:bin-mine", "link", ("testing:bin-",), "Testing",
                 matches=is_own_bin_page,
             )
         )  # fmt: skip

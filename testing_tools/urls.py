@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path, registe
 from instances.pages import chooser
 from testing_tools.phone import contact_views, message_views, own_phone_views
 from testing_tools.phone import views as phone_views
+from testing_tools.playground import views as playground_views
 from testing_tools.sending import views as sending_views
 from testing_tools.simulation import run_views, send_views
 from testing_tools.simulation import views as simulation_views
@@ -98,6 +99,8 @@ testing: list[URLPattern | URLResolver] = [
     path("sending/sent/", sending_views.sent, name="sending-sent"),
     path("sending/send/", sending_views.send, name="sending-send"),
     path("sending/clear/", sending_views.clear, name="sending-clear"),
+    path("playground/", playground_views.playground, name="playground"),
+    path("playground/news/", playground_views.news, name="playground-news"),
     path("phone/", phone_views.phone, name="phone"),
     path("phone/news/", phone_views.news, name="phone-news"),
     path("phone/own/", own_phone_views.change, name="phone-own"),

@@ -37,6 +37,7 @@ SHOWN = (
     ("messages", "instances:chat", "Messages"),
     ("queue", "instances:queue", "Queue with the reason of each wait, and failed messages"),
     ("message", "instances:message", "Message with its tries"),
+    ("playground", "testing:playground", "Playground: message, hook, verdict and reply on one screen"),
     ("simulation", "testing:simulation", "Webhook Simulation"),
     ("verification", "testing:verification", "Webhook Verification"),
     ("bin", "testing:bin-capture", "Bin, with a capture explained"),

@@ -1,13 +1,14 @@
-// The sandbox phone (templates/testing_tools/phone/phone.html). A poll's response is put into #phone-incoming. Its
-// messages move to a phone if that is scrolled to the end; otherwise a button "Show 3 new" appears. Ticks are updated in
-// place, and a message becomes visible on the contact's phone when it has arrived there.
+// The sandbox phone (templates/testing_tools/phone/phone.html), and the playground, which has the contact's phone alone.
+// A poll's response is put into #phone-incoming. Its messages move to a phone if that is scrolled to the end; otherwise a
+// button "Show 3 new" appears. Ticks are updated in place, and a message becomes visible on the contact's phone when it has
+// arrived there.
 (() => {
   "use strict";
   const byId = (id) => document.getElementById(id);
   const one = (selector, root = document) => root.querySelector(selector);
   const NEAR_END = 48; // px from the end within which a phone counts as scrolled to the end
-  const SIDES = ["own", "contact"];
   if (!byId("phone-incoming")) return;
+  const SIDES = ["own", "contact"].filter((side) => one(`[data-scroll=${side}]`));
 
   const isAtEnd = (side) => Math.abs(one(`[data-scroll=${side}]`).scrollTop) < NEAR_END; // 0 at the end, negative above
 

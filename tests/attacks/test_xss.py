@@ -139,6 +139,7 @@ def test_messages_of_every_kind_link_to_no_script(planted: Target) -> None:
         "instances:turn",
         "instances:queue",
         "testing:phone",
+        "testing:playground",
         "log:hook",
         "testing:sending",
         "instances:detail",

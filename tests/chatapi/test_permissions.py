@@ -120,6 +120,8 @@ testing:sending-sent                         GET    302 404 200 200 200 404
 testing:sending-send                         POST   302 404 403 200 200 404
 testing:sending-clear                        POST   302 404 403 302 302 404
 testing:phone                                GET    302 404 200 200 200 404
+testing:playground                           GET    302 404 200 200 200 404
+testing:playground-news                      GET    302 404 200 200 200 404
 testing:phone-news                           GET    302 404 200 200 200 404
 testing:phone-own                            POST   302 404 403 302 302 404
 testing:phone-type                           POST   302 404 403 302 302 404

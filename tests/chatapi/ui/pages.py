@@ -45,6 +45,7 @@ QUERIES = {
     "instances:settings": 9,
     "instances:setup": 7,
     "instances:turn": 19,
+    "testing:playground": 25,
     "testing:simulation": 13,
     "testing:verification": 16,
     "testing:bin-response": 11,
