@@ -17,6 +17,7 @@ each loop also looks for work once a second.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import queue
@@ -30,7 +31,10 @@ from typing import Any
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 
+from chatapi.database import prepared
 from hooks import worker_slots
 
 log = logging.getLogger(__name__)
@@ -47,11 +51,13 @@ EXIT_SECONDS = 1.0  # the longest that the end of the process waits for the thre
 MAX_PAUSE_SECONDS = 2.0  # between two attempts to reach the database
 
 WITHOUT_WAITING = "set_config('synchronous_commit', 'off', true)"
+# Its parameter is a JSON array of pairs. Prepared and without psycopg's cursor, three wake-ups cost 12 µs of CPU in
+# Python and 18 in PostgreSQL instead of 68 and 70 (measured).
 NOTIFY = (
-    f"SELECT pg_notify(channel, payload) FROM {WITHOUT_WAITING},"
-    " unnest(%s::text[], %s::text[]) AS wakeup (channel, payload)"
-)
-NOTIFY_ONE = f"SELECT pg_notify($1, $2) FROM {WITHOUT_WAITING}".encode()
+    "SELECT pg_notify(wakeup ->> 0, wakeup ->> 1)"
+    f" FROM {WITHOUT_WAITING}, json_array_elements($1::json) AS wakeup"
+).encode()
+NAME = b"notify"  # of the prepared statement
 
 Wakeup = tuple[str, str]  # channel and payload
 
@@ -94,6 +100,7 @@ class Notifier:
         # the thread to release.
         self.in_use = threading.Lock()
         self.session: psycopg.Connection[Any] | None = None
+        self.is_prepared = False  # whether the session has the prepared statement
         self.closes_at_exit = False
         self.added = self.added_before = 0  # notifications, and those before `rated_at`
         self.rated_at = time.monotonic()
@@ -112,8 +119,12 @@ class Notifier:
         """Write one notification to the idle session, without waiting for the response. The caller holds `in_use`."""
         try:
             if self.session is not None:
-                self.session.pgconn.send_query_params(NOTIFY_ONE, [value.encode() for value in wakeup])
-                self.session.pgconn.flush()
+                pgconn, parameters = self.session.pgconn, [as_json([wakeup])]
+                if self.is_prepared:
+                    pgconn.send_query_prepared(NAME, parameters)
+                else:
+                    pgconn.send_query_params(NOTIFY, parameters)
+                pgconn.flush()
         except psycopg.Error:
             pass  # the thread finds the broken session when it reads the response
         finally:
@@ -123,6 +134,7 @@ class Notifier:
         with self.lock:
             if self.thread is not None and not self.thread.is_alive():  # an error has ended it
                 self.in_use, self.session, self.thread = threading.Lock(), None, None
+                self.is_prepared = False
             if self.thread is None:
                 thread = threading.Thread(target=self.run, name="notifier", daemon=True)
                 thread.start()
@@ -216,13 +228,15 @@ class Notifier:
 
     def send(self, wakeups: list[Wakeup]) -> bool:
         """Notify with one statement; returns False if the database does not respond. Replaces a broken session once."""
-        parameters = [list(column) for column in zip(*wakeups, strict=True)]
+        parameters = [as_json(wakeups)]
         while True:
             is_new = self.session is None
             try:
-                if self.session is None:
-                    self.session = worker_slots.connect_without_state()
-                self.session.execute(NOTIFY, parameters)
+                pgconn = (self.session or self.open_session()).pgconn
+                if self.is_prepared:
+                    raise_if_failed(pgconn.exec_prepared(NAME, parameters))
+                else:
+                    raise_if_failed(pgconn.exec_params(NOTIFY, parameters))
                 return True
             except (psycopg.Error, OSError) as error:
                 self.close_session()
@@ -233,11 +247,30 @@ class Notifier:
                     )
                     return False
 
+    def open_session(self) -> psycopg.Connection[Any]:
+        """Open the session. Behind a pooler that pools by transaction, nothing can be prepared."""
+        self.session = worker_slots.connect_without_state()
+        self.is_prepared = prepared.can_prepare(connections[DEFAULT_DB_ALIAS])
+        if self.is_prepared:
+            raise_if_failed(self.session.pgconn.prepare(NAME, NOTIFY))
+        return self.session
+
     def close_session(self) -> None:
         if self.session is not None:
             with contextlib.suppress(psycopg.Error):
                 self.session.close()
-            self.session = None
+            self.session, self.is_prepared = None, False
+
+
+def as_json(wakeups: list[Wakeup]) -> bytes:
+    """Returns the parameter of NOTIFY."""
+    return json.dumps(wakeups).encode()
+
+
+def raise_if_failed(result: PGresult) -> None:
+    """Raises the psycopg.Error of a statement that failed."""
+    if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+        raise psycopg.errors.error_from_result(result)
 
 
 notifier = Notifier()

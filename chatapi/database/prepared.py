@@ -120,8 +120,13 @@ def shared_cursor(here: Any) -> Any:
 
 def allow_preparing(here: Any) -> None:
     """psycopg prepares nothing while the threshold is None, Django's default. Django's own cursors never prepare."""
-    if not is_pooled(here):
+    if can_prepare(here):
         here.connection.prepare_threshold = 0
+
+
+def can_prepare(here: Any) -> bool:
+    """Returns whether the sessions of Django's connection keep prepared statements: not behind such a pooler."""
+    return not is_pooled(here)
 
 
 def cursor() -> CursorWrapper:
