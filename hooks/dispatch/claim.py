@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -31,6 +31,7 @@ from hooks.dispatch.lane_places import Places, is_at_sql
 from hooks.dispatch.retry_windows import ALL, RetryWindows
 from hooks.dispatch.strict_order import find_turns
 from hooks.models import Endpoint, Trigger
+from hooks.outbox import CHANNEL
 from hooks.sql import lane_queries, partitions
 from hooks.urls import destination
 
@@ -50,12 +51,16 @@ OF_LOCKED_LANE = f"""
     mine.cursor, (SELECT last_value FROM hooks_hook_id_seq), ({destination.endpoint_url_sql()}) <> '',
     extract(epoch FROM statement_timestamp())::float8, mine.ctid::text"""
 # The locks are held until the hooks are claimed, so that no hook is skipped or cancelled while it is claimed.
+# By place, as found from the last entry of each lane in the index of the key (newest_lane): each wake-up of a lane
+# comes to all dispatchers, and by its key those that do not own it would read all its former versions. A lane that
+# another session changes meanwhile may not be found; the next sweep finds it. "+ 0" as in is_at_sql().
 LOCK_LANES = f"""
 SELECT {OF_LOCKED_LANE}
-FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND {destination.is_open_sql()}
-WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
-    AND (mine.owner = %(me)s OR mine.owner IS NULL)
-ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
+FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id + 0 AND {destination.is_open_sql()}
+WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id + 0 = ANY(%(lanes)s) AND mine.ctid = ANY(ARRAY(
+    SELECT ({lane_queries.newest_lane("l.ctid", "want.lane")}) FROM unnest(%(lanes)s::bigint[]) AS want (lane)
+)) AND (mine.owner = %(me)s OR mine.owner IS NULL)
+FOR UPDATE OF mine SKIP LOCKED
 """
 # The same for lanes whose places are known. Their order is that of the places; no lock is waited for.
 LOCK_LANES_AT_PLACES = f"""
@@ -186,6 +191,7 @@ WHERE h.endpoint_id + 0 = ANY(%s) AND h.state = 'sending' AND NOT (h.simulated A
 FREE_FINISHED = """
 UPDATE hooks_lane SET owner = NULL, until = NULL WHERE owner = %s AND endpoint_id = ANY(%s)
 """
+NOTIFY_LANES = "SELECT pg_notify(%s, lane::text) FROM unnest(%s::bigint[]) AS lane"
 FREE_ALL = "UPDATE hooks_lane SET owner = NULL, until = NULL, cursor = 0 WHERE owner = %s"
 # Expired leases in lanes that are still owned: a simulation whose web process died, or a claim whose response was lost
 # with the database session. Attempts end well before their lease, so none of these is being sent.
@@ -423,12 +429,23 @@ def reset_cursors(session: psycopg.Connection[Any], me: int, started: Mapping[in
     session.execute(RESET_CURSORS, {"me": me, "lanes": list(started), "cursors": list(started.values())})
 
 
-def release_lanes(session: psycopg.Connection[Any], me: int, lanes: Iterable[int] | None = None) -> None:
-    """End the ownership of these lanes, of which `me` has no hook; of all its lanes if None (at the end of a run)."""
+def release_lanes(
+    session: psycopg.Connection[Any],
+    me: int,
+    lanes: Iterable[int] | None = None,
+    *,
+    with_more: Collection[int] = (),
+) -> None:
+    """End the ownership of these lanes, of which `me` has no hook; of all its lanes if None (at the end of a run).
+
+    Then notifies the other dispatchers of the lanes `with_more` hooks to send. Another query if there are any.
+    """
     if lanes is None:
         session.execute(FREE_ALL, [me])
     else:
         session.execute(FREE_FINISHED, [me, list(lanes)])
+    if with_more:
+        session.execute(NOTIFY_LANES, [CHANNEL, list(with_more)])
 
 
 def sweep(session: psycopg.Connection[Any], record_left: Callable[[], object] = lambda: None) -> list[int]:
@@ -439,10 +456,16 @@ def sweep(session: psycopg.Connection[Any], record_left: Callable[[], object] = 
     """
     owners = [row[0] for row in session.execute(DEAD_OWNERS).fetchall()]
     record_left()
+    if not owners:
+        return []
     with session.transaction():
-        lanes = [row[0] for row in session.execute(ORPHANED_LANES, [owners]).fetchall()] if owners else []
+        lanes = [row[0] for row in session.execute(ORPHANED_LANES, [owners]).fetchall()]
         if lanes:
             session.execute(FREE_ORPHANED, [lanes])
             session.execute(REQUEUE_HOOKS_OF_LANES, [lanes])
-        expired = [row[0] for row in session.execute(REQUEUE_EXPIRED).fetchall()]
-    return lanes + expired
+    return lanes
+
+
+def requeue_expired(session: psycopg.Connection[Any]) -> list[int]:
+    """Return hooks with an expired lease to the queue, whoever owns their lanes; returns those lanes."""
+    return [row[0] for row in session.execute(REQUEUE_EXPIRED).fetchall()]

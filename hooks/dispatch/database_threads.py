@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
+from collections.abc import Collection
 
 import psycopg
 
@@ -15,12 +16,19 @@ from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.lane_places import Places
 from hooks.dispatch.record import record_attempts
 from hooks.dispatch.retry_windows import OVERLAP, RetryWindows
-from hooks.dispatch.threads import DatabaseThread, SweepingThread
+from hooks.dispatch.threads import SWEEP_SECONDS, DatabaseThread, SweepingThread
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
 
 HEARTBEAT_SECONDS = 1.0  # between two heartbeats
 RETRY_PAUSE = 0.02  # s between two looks for due retries at least; claims run between them
+# A look for due retries begins so long before the last one, at each heartbeat OVERLAP: they may be recorded late. It
+# reads the retries of this time that have been sent, too. With 5 s for each look, behind an old transaction, that was
+# 369 pages at 100 retries/s, 26 times a second.
+SHORT_OVERLAP = 0.2  # s
+# Between two searches of all lanes: so many times what the last one took, up to this time.
+SEARCH_PAUSE = 49
+MAX_SEARCH_PAUSE_SECONDS = 20.0
 
 
 class Recorder(DatabaseThread):
@@ -140,9 +148,9 @@ class Claimer(DatabaseThread):
 
         self.submit(job)
 
-    def release_lanes(self, lanes: list[int] | None = None) -> None:
+    def release_lanes(self, lanes: list[int] | None = None, with_more: Collection[int] = ()) -> None:
         def job() -> None:
-            claim.release_lanes(self.worker_slot.session, self.worker_slot.id, lanes)
+            claim.release_lanes(self.worker_slot.session, self.worker_slot.id, lanes, with_more=with_more)
             self.retry_windows.forget(lanes)
             for lane in lanes or ():
                 self.places.pop(lane, None)
@@ -162,18 +170,18 @@ class Claimer(DatabaseThread):
         def job() -> None:
             self.worker_slot.send_heartbeat(in_flight)
             self.counts.flush(self.worker_slot.session, self.worker_slot.slot)
-            self.find_due_retries_now()
+            self.find_due_retries_now(OVERLAP)
 
         self.submit(job)
 
     def find_due_retries(self) -> None:
         """Find the lanes whose retry became due, and the time of the next retry."""
-        self.submit(self.find_due_retries_now)
+        self.submit(lambda: self.find_due_retries_now(SHORT_OVERLAP))
 
-    def find_due_retries_now(self) -> None:
+    def find_due_retries_now(self, overlap: float) -> None:
         began = time.monotonic()
         if self.retries_found_at is not None:  # a sweep finds those that were due before
-            within = began - self.retries_found_at + OVERLAP
+            within = began - self.retries_found_at + overlap
             self.due_lanes.extend(due_lanes.lanes_of_due_retries(self.worker_slot.session, within))
         self.retries_found_at = began
         seconds = due_lanes.seconds_to_next_retry(self.worker_slot.session)
@@ -181,18 +189,48 @@ class Claimer(DatabaseThread):
 
 
 class Sweeper(SweepingThread):
-    """Frees the hooks of dead dispatchers and looks for due lanes."""
+    """Frees the hooks of dead dispatchers and looks for due lanes.
 
-    def __init__(self, owner: int, wakeup: WakeupPipe, counts: Counts) -> None:
+    If the search of all lanes takes long, as behind an old transaction, only that search waits: dead dispatchers and
+    the lanes of new hooks are looked for every second.
+    """
+
+    def __init__(self, owner: int, places: Places, wakeup: WakeupPipe, counts: Counts) -> None:
         super().__init__(wakeup)
         self.owner = owner
+        self.places = places  # the claimer's; its keys are the lanes of this dispatcher
         self.counts = counts
+        self.looks = due_lanes.DueLanes()
+        self.next_search_of_all = 0.0  # by time.monotonic()
         self.due_lanes: deque[int] = deque()
         self.lanes_with_late_retries: deque[int] = deque()  # to search whole
 
+    def sweep_and_pause(self) -> None:
+        began = time.monotonic()
+        if began < self.next_search_of_all:
+            super().sweep_and_pause()
+            return
+        self.free_lanes()
+        self.search_all()
+        ended = time.monotonic()
+        pause = min(SEARCH_PAUSE * (ended - began), MAX_SEARCH_PAUSE_SECONDS)
+        self.next_search_of_all = max(began + SWEEP_SECONDS, ended + pause)
+        self.next_sweep = began + SWEEP_SECONDS
+
     def sweep(self) -> None:
+        self.free_lanes()
+        self.due_lanes.extend(self.looks.search_new(self.session, list(self.places)))
+
+    def free_lanes(self) -> None:
+        """Free the lanes of dead dispatchers, which may have due hooks."""
         if self.may_take_over:
-            claim.sweep(
+            freed = claim.sweep(
                 self.session, lambda: self.counts.count(journal.record_left(self.session, self.owner))
             )
-        self.due_lanes.extend(due_lanes.due_lanes(self.session, self.lanes_with_late_retries.append))
+            self.due_lanes.extend(freed)
+
+    def search_all(self) -> None:
+        """Find all lanes with due hooks, and hooks whose lease has expired in a lane with a living owner."""
+        if self.may_take_over:
+            claim.requeue_expired(self.session)
+        self.due_lanes.extend(self.looks.search_all(self.session, self.lanes_with_late_retries.append))

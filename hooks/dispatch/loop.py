@@ -67,7 +67,7 @@ class Dispatcher:
         self.claimer = Claimer(worker_slot, self.wakeup, counts)
         self.journal = Journal(worker_slot.id)
         self.recorder = Recorder(worker_slot.id, self.claimer.places, self.wakeup, counts, self.journal)
-        self.sweeper = Sweeper(worker_slot.id, self.wakeup, counts)
+        self.sweeper = Sweeper(worker_slot.id, self.claimer.places, self.wakeup, counts)
         self.listener = Listener(CHANNEL, self.wakeup)
         self.listening: int | None = None  # the listener's session in the epoll
         self.lanes = Lanes(max_in_flight())
@@ -174,7 +174,8 @@ class Dispatcher:
         if not self.released and not no_claim_pending:
             return
         if finished := self.lanes.forget_empty():
-            self.claimer.release_lanes(finished)
+            unsent = self.lanes_to_claim.keys() | self.retry_lanes_to_claim.keys()
+            self.claimer.release_lanes(finished, with_more=unsent.intersection(finished))
         if not self.released:
             self.claimer.submit(self.release_slot)
             self.released = True
@@ -394,7 +395,7 @@ class Dispatcher:
         self.recorder.end()
         self.recorder.session.close()
         self.journal.close()
-        self.claimer.release_lanes()
+        self.claimer.release_lanes(with_more=list(self.lanes.lanes))
         self.claimer.flush_counts()
         self.claimer.end()
         self.transfers.close()

@@ -121,6 +121,7 @@ def periodic_work() -> dict[str, tuple[str, Callable[[], object]]]:
     session = worker_slots.connect()
     return {
         "dispatcher: sweep": ("second", lambda: claim.sweep(session)),
+        "dispatcher: expired leases": ("second", lambda: claim.requeue_expired(session)),
         "dispatcher: due lanes": ("second", lambda: due_lanes.due_lanes(session)),
         "dispatcher: next retry": ("second", lambda: due_lanes.seconds_to_next_retry(session)),
         "sender: due queues": ("second", outgoing.send_due),

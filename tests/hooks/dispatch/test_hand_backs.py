@@ -168,9 +168,9 @@ def test_a_lease_that_expired_under_a_living_owner_is_requeued(me: Dispatcher, l
     hook = retrying(emit(lane)[0])
     me.claim(lane)
     Hook.objects.update(lease_until=timezone.now() - timedelta(seconds=4))
-    assert claim.sweep(me.session) == []  # leases are swept 5 s after they expire
+    assert claim.requeue_expired(me.session) == []  # 5 s after they expire
     Hook.objects.update(lease_until=timezone.now() - timedelta(seconds=6))
-    assert claim.sweep(me.session) == [lane.pk]
+    assert claim.requeue_expired(me.session) == [lane.pk]
     assert stored(hook).state == State.RETRYING
 
 
@@ -191,7 +191,7 @@ def test_a_simulation_whose_web_process_died_is_sent_by_a_dispatcher(me: Dispatc
         state=State.SENDING, simulated=True, trigger=Trigger.SIMULATION, claim=1, to_url="http://s.example/",
         lease_until=timezone.now() - timedelta(seconds=6),
     )  # fmt: skip
-    assert claim.sweep(me.session) == [lane.pk]
+    assert claim.requeue_expired(me.session) == [lane.pk]
     [claimed] = me.claim(lane)
     assert (claimed.id, claimed.url, claimed.simulated, claimed.claim) == (
         simulated.pk,

@@ -5,9 +5,12 @@ See hooks/dispatch/retry_windows.py and hooks/dispatch/lane_places.py.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,7 +25,7 @@ from hooks.dispatch.database_threads import Sweeper
 from hooks.dispatch.retry_windows import ALL, OVERLAP, WHOLE_EVERY, RetryWindows
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
-from hooks.models import Endpoint, Hook, Kind, Lane, Role, State, Trigger
+from hooks.models import Endpoint, Hook, Kind, Lane, PauseReason, Role, State, Trigger
 from instances.actions.messages import receive_message
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.claiming import Dispatcher, emit, result, retrying, stored, wait_until_unlocked
@@ -175,6 +178,113 @@ def test_the_former_versions_of_a_lane_are_not_read(
     assert too_many == {}
 
 
+def test_a_lane_of_another_dispatcher_is_not_read_by_its_key(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint, old_transaction: None
+) -> None:
+    """Each wake-up comes to all dispatchers, so those that do not own the lane look it up every time."""
+    me.claim(lane)
+    emit(lane)
+    me.claim(lane)
+    few, many = Counting(other), Counting(other)
+    assert claim.lock_lanes(few, other.me, [lane.pk], {}) == []  # type: ignore[arg-type]
+    add_versions(me, lane)
+    assert claim.lock_lanes(many, other.me, [lane.pk], {}) == []  # type: ignore[arg-type]
+    assert many.pages[claim.LOCK_LANES] <= few.pages[claim.LOCK_LANES] + 6
+
+
+def deliver(me: Dispatcher, lane: Endpoint, number: int) -> None:
+    """Emits and delivers so many hooks."""
+    hooks = emit(lane, number)
+    assert len(me.claim(lane, n=number)) == number
+    Hook.objects.filter(pk__in=[hook.pk for hook in hooks]).update(
+        state=State.DELIVERED, finished_at=timezone.now()
+    )
+
+
+def test_the_search_between_searches_of_all_lanes_does_not_read_the_hooks_that_were_sent(
+    me: Dispatcher, lane: Endpoint, old_transaction: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hooks.dispatch.due_lanes.NEW_SECONDS", 0.0)
+    other = InstanceFactory(url="http://b.example/").endpoint
+    looks = due_lanes.DueLanes()
+    deliver(me, lane, FINISHED)
+    deliver(me, other, 1)
+    assert looks.search_all(me.session) == []
+    assert looks.search_new(me.session, list(me.places)) == []
+    emit(lane)
+    session: Any = Counting(me)
+    assert looks.search_new(session, []) == [lane.pk]
+    assert due_lanes.due_lanes(session) == [lane.pk]
+    assert session.pages[due_lanes.DUE_LANES] > FINISHED / 100
+    assert session.pages[due_lanes.DUE_OF_NEW_HOOKS] < session.pages[due_lanes.DUE_LANES] / 2
+
+
+def test_lanes_that_are_owned_or_were_found_by_the_search_of_all_are_looked_at(
+    me: Dispatcher, lane: Endpoint
+) -> None:
+    """Their hooks may be older than the last seconds: those of a backlog, or of a lane whose catch-up is limited."""
+    found, paused = (InstanceFactory(url="http://b.example/").endpoint for _ in range(2))
+    emit(lane, 2)
+    me.claim(lane, n=1)
+    emit(found)
+    emit(paused)
+    Endpoint.objects.filter(pk=paused.pk).update(paused_at=timezone.now(), pause_reason=PauseReason.BY_HAND)
+    looks = due_lanes.DueLanes()
+    assert sorted(looks.search_all(me.session)) == [lane.pk, found.pk]
+    looks.newest = deque([(0.0, Hook.objects.latest("pk").pk + 1)])
+    looks.waiting.remove(lane.pk)
+    assert looks.search_new(me.session, []) == [found.pk]
+    assert sorted(looks.search_new(me.session, list(me.places))) == [lane.pk, found.pk]
+    me.claim(lane, found)
+    assert looks.search_new(me.session, list(me.places)) == []
+
+
+def test_an_owned_lane_is_looked_at_from_the_last_search_of_all(me: Dispatcher, lane: Endpoint) -> None:
+    looks = due_lanes.DueLanes()
+    assert looks.search_all(me.session) == []
+    emit(lane, 2)
+    me.claim(lane, n=1)
+    looks.newest = deque(
+        [(0.0, Hook.objects.latest("pk").pk + 1)]
+    )  # as if they were older than the last seconds
+    assert looks.search_new(me.session, list(me.places)) == [lane.pk]
+
+
+def test_an_event_that_commits_later_than_others_is_new(me: Dispatcher, lane: Endpoint) -> None:
+    """It takes its id before, so it is below the newest id of a look."""
+    other = InstanceFactory(url="http://b.example/").endpoint
+    looks = due_lanes.DueLanes()
+    looks.search_all(me.session)
+    with transaction.atomic():
+        outbox.emit(instance_id=lane.pk, kind=Kind.MESSAGE, body=b"{}")
+        with ThreadPoolExecutor(1) as executor:
+            executor.submit(emit_and_close, other).result()
+        assert looks.search_new(me.session, []) == [other.pk]
+    assert sorted(looks.search_new(me.session, [])) == [lane.pk, other.pk]
+
+
+def emit_and_close(endpoint: Endpoint) -> None:
+    emit(endpoint)
+    connection.close()
+
+
+def test_a_dead_dispatcher_is_noticed_while_the_search_of_all_lanes_waits(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint
+) -> None:
+    emit(lane)
+    me.claim(lane)
+    me.session.close()
+    wait_until_unlocked(other.session, me.me)
+    sweeper = Sweeper(other.me, other.places, WakeupPipe(), Counts())
+    sweeper.next_search_of_all = math.inf
+    sweeper.sweep_and_pause()
+    assert lane.pk in sweeper.due_lanes
+    assert other.claim(lane)
+    assert sweeper.next_sweep < math.inf
+    sweeper.session.close()
+    sweeper.wakeup.close()
+
+
 def tally(lane: Endpoint) -> tuple[Any, ...]:
     """Returns the place of the version of its tally that is valid now, and its columns."""
     with connection.cursor() as cursor:
@@ -272,7 +382,7 @@ def test_a_lane_that_changes_while_it_is_locked_has_its_new_place(
             "SELECT ctid::text FROM hooks_lane WHERE endpoint_id = %s", [lane.pk]
         ).fetchone()
     assert row
-    assert [one[8] for one in found] in ([row[0]], [] if sql == claim.LOCK_LANES_AT_PLACES else [row[0]])
+    assert [one[8] for one in found] in ([row[0]], [])
 
 
 def is_blocked(session: Any, dispatcher: Dispatcher) -> bool:
@@ -440,6 +550,45 @@ def test_a_retry_whose_time_was_changed_does_not_wait_for_the_next_search_of_the
             stop(dispatcher, running)
 
 
+def test_the_other_dispatchers_are_notified_of_the_hooks_that_a_stop_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind an old transaction, the next search of all lanes may be minutes away."""
+    monkeypatch.setattr("hooks.dispatch.due_lanes.DueLanes.search_all", lambda *arguments: [])
+    monkeypatch.setattr("hooks.dispatch.due_lanes.DueLanes.search_new", lambda *arguments: [])
+    may_respond = threading.Event()
+
+    def answer(received: Received) -> Answer:
+        assert may_respond.wait(60)
+        return 200, {}, b""
+
+    slots = range(2)
+    with (
+        Receiver(answer) as receiver,
+        worker_slots.hold_slot(Role.DISPATCH, slots) as slot,
+        worker_slots.hold_slot(Role.DISPATCH, slots) as other_slot,
+    ):
+        assert slot is not None
+        assert other_slot is not None
+        dispatcher, running = run_dispatcher(slot)
+        wait_until(lambda: dispatcher.listening is not None, "the first dispatcher listens")
+        endpoint = InstanceFactory(url=receiver.url).endpoint
+        emit(endpoint, 5)
+        wait_until(lambda: receiver.requests, "the first request")
+        other_dispatcher, other_running = run_dispatcher(other_slot)
+        wait_until(lambda: other_dispatcher.listening is not None, "the second dispatcher listens")
+        dispatcher.claimer.lost_slot = True
+        dispatcher.wakeup.wake()
+        wait_until(lambda: dispatcher.released, "the stop")
+        may_respond.set()
+        stop(dispatcher, running)
+        try:
+            delivered = Hook.objects.filter(endpoint=endpoint, state=State.DELIVERED)
+            wait_until(lambda: delivered.count() == 5, "the rest")
+        finally:
+            stop(other_dispatcher, other_running)
+
+
 def test_a_stop_does_not_wait_for_a_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     has_begun = threading.Event()
 
@@ -466,7 +615,7 @@ def test_after_a_break_of_the_session_runs_have_time_to_acquire_their_locks(
     me.session.close()
     with worker_slots.connect() as session:
         wait_until_unlocked(session, me.me)
-    sweeper = Sweeper(2, WakeupPipe(), Counts())
+    sweeper = Sweeper(2, {}, WakeupPipe(), Counts())
     sweeper.reconnect()
     sweeper.sweep()
     assert Lane.objects.get(pk=lane.pk).owner == me.me

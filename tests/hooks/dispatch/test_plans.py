@@ -110,20 +110,25 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     assert sum(not hook.is_retry for hook in found) == 5 * len(wanted)  # and the due retries beside them
     claim.claim_hooks(session, 1, wanted, places=places)
     claim.hand_back(session, 1, found)
-    due_lanes.due_lanes(session)
+    looks = due_lanes.DueLanes()
+    looks.search_all(session)
+    looks.search_new(session, list(wanted))
     due_lanes.lanes_of_due_retries(session, 60.0)
     due_lanes.seconds_to_next_retry(session)
     claim.sweep(session)  # no session holds the advisory lock of dispatcher 1: its lanes are orphaned
+    claim.requeue_expired(session)
     claim.release_lanes(session, 1)
     assert {
         claim.LOCK_LANES,
         claim.LOCK_LANES_AT_PLACES,
         claim.CLAIM_HOOKS,
         due_lanes.DUE_LANES,
+        due_lanes.DUE_OF_NEW_HOOKS,
         due_lanes.LANES_OF_DUE_RETRIES,
         due_lanes.SECONDS_TO_NEXT_RETRY,
         claim.ORPHANED_LANES,
         claim.REQUEUE_HOOKS_OF_LANES,
+        claim.REQUEUE_EXPIRED,
     } <= set(session.explained)
 
 
