@@ -37,6 +37,7 @@ from hooks.urls import destination
 
 LEASE = 30.0  # s; longer than an attempt can take (HOOKS_DEADLINE_MS), so an attempt that starts in time ends in it
 NO_RETRY_LIMIT = 10_000
+PERIOD_SECONDS = 4.0  # see Lane.period: a lane's row has a new key in each; 2**31 of them end in 2242
 # Lanes whose decrypted secrets a dispatcher keeps, about 0.5 KB each. Decrypting takes 3.5 µs, finding it here 0.1 µs.
 SECRETS_CACHED = 20_000
 SECRET_FIELDS = [
@@ -121,7 +122,7 @@ WITH due AS MATERIALIZED (
     ) due
 ), owned AS (
     UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interval(secs => %(lease)s),
-        cursor = GREATEST(l.cursor, claimed.cursor)
+        cursor = GREATEST(l.cursor, claimed.cursor), period = GREATEST(l.period, %(period)s)
     FROM (SELECT endpoint_id, max(id) FILTER (WHERE by_cursor) AS cursor FROM due GROUP BY endpoint_id) claimed
     WHERE l.endpoint_id + 0 = claimed.endpoint_id AND {is_at_sql("l", "%(places)s")}
     RETURNING l.endpoint_id, l.ctid::text AS place
@@ -288,6 +289,7 @@ def claim_hooks(
                 "heads": [share.head for share in shares.values()],
                 "after": [share.after for share in shares.values()],
                 "max_retries": max_retries,
+                "period": period_of(free[0][7]) if free else 0,
             },
         ).fetchall()
     places.update({row[2]: row[15] for row in rows})
@@ -320,6 +322,11 @@ def claim_hooks(
         if free:
             note_windows(windows, claim, shares, (began, free[0][7]), max_retries)
     return claim
+
+
+def period_of(at: float) -> int:
+    """Returns the number of the period (Lane.period) of a time in seconds since 1970."""
+    return int(at / PERIOD_SECONDS)
 
 
 def lock_lanes(
@@ -467,5 +474,5 @@ def sweep(session: psycopg.Connection[Any], record_left: Callable[[], object] = 
 
 
 def requeue_expired(session: psycopg.Connection[Any]) -> list[int]:
-    """Return hooks with an expired lease to the queue, whoever owns their lanes; returns those lanes."""
+    """Return hooks with an expired lease to the queue, also in lanes with an owner; returns those lanes."""
     return [row[0] for row in session.execute(REQUEUE_EXPIRED).fetchall()]

@@ -276,6 +276,11 @@ class Lane(models.Model):
     owner = models.BigIntegerField("dispatcher", null=True, blank=True)
     until = models.DateTimeField(null=True, blank=True)
     cursor = models.BigIntegerField("last claimed hook", default=0, db_default=0)
+    # When it was last claimed, in units of claim.PERIOD_SECONDS since 1970. The key in the database is (endpoint,
+    # period): while an old transaction keeps the row's former versions, a new entry in the index of the key is compared
+    # with those of its period only. With the key of the endpoint alone, it was compared with all of them. An endpoint
+    # has one lane, because only the creation of an endpoint inserts one.
+    period = models.IntegerField(default=0, db_default=0)
     # Of an endpoint with `is_listener`, whose lane has no owner: the run of `chatapi listen` that fetches its hooks,
     # and when it last called. Null: none runs, or none has called.
     listener = models.UUIDField(null=True, blank=True)

@@ -44,9 +44,10 @@ def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
 def newest_lane(columns: str, endpoint: str) -> str:
     """A SELECT of columns of the row `l` in hooks_lane; `endpoint` is an SQL expression for its key. It locks nothing.
 
-    While an old transaction is open, the row has former versions, and the index of the key has entries of them. Those
-    with one key are in the order of their places, and new versions are at the end of the table. So the search from the
-    last entry usually finds the row first; BETWEEN keeps the planner from leaving out the order.
+    While an old transaction is open, the row has former versions, and the index of the key has entries of them. They
+    are in the order of their periods, and those of one period in the order of their places; new versions are at the end
+    of the table. So the search from the last entry usually finds the row first; BETWEEN keeps the planner from leaving
+    out the order.
     """
     of_lane = f"l.endpoint_id BETWEEN {endpoint} AND {endpoint}"
     return f"SELECT {columns} FROM hooks_lane l WHERE {of_lane} ORDER BY l.endpoint_id DESC LIMIT 1"

@@ -268,7 +268,7 @@ def test_the_upgrade_from_0_1_0_needs_a_stop() -> None:
 def test_a_problem_says_what_is_wrong_and_what_to_do_and_can_be_allowed() -> None:
     problem = Problem("hooks.9999_sample", Kind.REQUIRED, "adds the column hooks_hook.note")
 
-    assert later_migrations.report([problem]) == [
+    assert later_migrations.report([problem], {}) == [
         "hooks.9999_sample adds the column hooks_hook.note. Instead: give it a constant db_default, or allow NULL."
     ]
     reason = {("hooks.9999_sample", Kind.REQUIRED): "ten rows on every site"}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 FINISHED = 3_000  # retries of a lane that were delivered
 VERSIONS = 2_000  # of a lane's row
+CLAIMS = 200  # of a lane that is released after each
 
 
 @pytest.fixture
@@ -176,6 +178,28 @@ def test_the_former_versions_of_a_lane_are_not_read(
     assert set(statements) <= many.keys()
     too_many = {sql: (few[sql], many[sql]) for sql in many if many[sql] > few.get(sql, 0) + 6}
     assert too_many == {}
+
+
+def test_a_new_index_entry_of_a_lane_is_not_compared_with_those_of_its_former_versions(
+    me: Dispatcher, lane: Endpoint, old_transaction: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane with a hook from time to time gets one with each: it is released in between, and claimed again."""
+
+    def pages_of_a_claim() -> int:
+        session: Any = Counting(me)
+        emit(lane)
+        [hook] = claim.claim_hooks(session, me.me, {lane.pk: 5}, places=me.places).hooks
+        record.record_attempts(me.session, [result(hook)], owner=me.me, places=me.places)
+        claim.release_lanes(me.session, me.me, [lane.pk])
+        pages: int = session.pages[claim.CLAIM_HOOKS]
+        return pages
+
+    claims = count()
+    monkeypatch.setattr("hooks.dispatch.claim.period_of", lambda at: next(claims) // 4)
+    few = pages_of_a_claim()
+    for _ in range(CLAIMS):
+        pages_of_a_claim()
+    assert pages_of_a_claim() < few + CLAIMS / 10
 
 
 def test_a_lane_of_another_dispatcher_is_not_read_by_its_key(
