@@ -103,7 +103,7 @@ def test_an_interrupted_rotation_is_continued(instance: Instance, monkeypatch: p
         monkeypatch.setattr(columns, "replace", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run()
-        assert secret_rotation.keys_in_use() == {key_id(NEW): 3, key_id(OLD): 6}
+        assert secret_rotation.keys_in_use() == {key_id(NEW): 3, key_id(OLD): 8}
         with pytest.raises(CommandError, match=f"Still in use: {key_id(OLD)}"):
             run("--check")
         run()
