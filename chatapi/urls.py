@@ -11,8 +11,9 @@ from chatapi.error_pages import bad_request, failed, favicon, not_allowed, not_f
 from chatapi.listen_download import download
 from chatapi.monitoring.health import front, healthz, readyz
 from chatapi.monitoring.metrics import metrics
+from chatapi.staff.site import hide_from_customers
 
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = hide_from_customers(secure_admin_login(admin.site.login))  # type: ignore[method-assign]
 
 handler400 = bad_request
 handler403 = not_allowed
