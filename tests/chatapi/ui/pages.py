@@ -46,7 +46,7 @@ QUERIES = {
     "instances:setup": 7,
     "instances:turn": 19,
     "testing:playground": 25,
-    "testing:simulation": 13,
+    "testing:simulation": 14,
     "testing:verification": 16,
     "testing:bin-response": 11,
     "testing:bin-page": 14,
