@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact, GreaterThan, IsNull, Regex
 from django.utils import timezone
 
-from chatapi.database.checks import one_of, pattern_of
+from chatapi.database.checks import NOT_NEGATIVE, one_of, pattern_of
 from hooks.body_masking import MaskedBinaryField
 from hooks.models.choices import UNFINISHED, Kind, Outcome, ResponseClass, Side, SkipReason, State, Trigger
 from hooks.models.endpoints import Endpoint
@@ -193,8 +193,8 @@ class Hook(models.Model):
         "Redelivery", models.DO_NOTHING, null=True, blank=True, related_name="hooks",
         db_constraint=False, db_index=False,
     )  # fmt: skip
-    attempts_made = models.PositiveSmallIntegerField(default=0)
-    attempts_allowed = models.PositiveSmallIntegerField(default=1)
+    attempts_made = models.SmallIntegerField(default=0, validators=NOT_NEGATIVE)
+    attempts_allowed = models.SmallIntegerField(default=1, validators=NOT_NEGATIVE)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     claim = models.BigIntegerField("claim number", default=0)
@@ -202,7 +202,7 @@ class Hook(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     # the last attempt's result, so that the log lists and filters hooks without reading attempts
     last_outcome = models.CharField(max_length=10, choices=Outcome, blank=True, default="")
-    last_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_status = models.SmallIntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
     last_host = models.CharField(max_length=255, blank=True, default="")
     last_ms = models.FloatField(null=True, blank=True)
     # The class of the last response, computed by the database, so that the log can filter by it. The column and its

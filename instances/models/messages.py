@@ -11,6 +11,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from chatapi.database.checks import NOT_NEGATIVE
 from hooks.body_masking import MaskedCharField, MaskedJSONField, MaskedTextField
 from instances.chat_ids import CHAT_ID_LENGTH, MESSAGE_ID_LENGTH
 from instances.models.chats import Chat
@@ -131,7 +132,7 @@ class Message(models.Model):
     instance = models.ForeignKey(
         Instance, models.DO_NOTHING, related_name="messages", db_constraint=False, db_index=False
     )
-    number = models.PositiveIntegerField("messageNumber")
+    number = models.IntegerField("messageNumber", validators=NOT_NEGATIVE)
     message_id = models.CharField(max_length=MESSAGE_ID_LENGTH)
     # the messenger's own id, by which it reports acks and quotes
     messenger_id = models.TextField(blank=True, default="", db_default="")
@@ -143,15 +144,15 @@ class Message(models.Model):
     caption = MaskedTextField(null=True, blank=True)
     from_me = models.BooleanField(default=False)
     by_api = models.BooleanField("sent by the API (`self` 1)", default=False)
-    forwarded = models.PositiveSmallIntegerField(default=0)
+    forwarded = models.SmallIntegerField(default=0, validators=NOT_NEGATIVE)
     quoted = MaskedJSONField(null=True, blank=True)  # {"id","body","type"}
     metadata = MaskedJSONField(null=True, blank=True)
     media = models.ForeignKey(
         Media, models.SET_NULL, null=True, blank=True, related_name="messages", db_index=False
     )
     deleted_at = models.DateTimeField("deleted for everyone", null=True, blank=True)
-    ack = models.PositiveSmallIntegerField(choices=Ack, null=True, blank=True)
-    queue_number = models.PositiveIntegerField(null=True, blank=True)
+    ack = models.SmallIntegerField(choices=Ack, null=True, blank=True)
+    queue_number = models.IntegerField(null=True, blank=True, validators=NOT_NEGATIVE)
     queued_at = models.DateTimeField("accepted by the API", null=True, blank=True)
     # in the messenger's words: why the message did not arrive, although the messenger had accepted it
     failure = models.TextField(blank=True, default="", db_default="")

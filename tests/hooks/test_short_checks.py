@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.migrations.state import ProjectState
+from django.db.models import CheckConstraint, Field, Model
 
 from chatapi.database.checks import ReplaceCheck, one_of
 from hooks.models import Hook, SkipReason, State
 from hooks.models.choices import UNFINISHED
 from hooks.sql.partitions import existing
-from instances.models import AccountStatus, Chat, Instance, Substatus
+from instances.models import AccountStatus, Chat, Instance, Message, Substatus
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 ENDS = (None, NOW)
@@ -64,6 +66,32 @@ def test_a_hook_has_an_end_and_a_reason_as_its_state_says() -> None:
     for state, reason in product(State.values, ("", *SkipReason.values)):
         is_right = (state == State.SKIPPED) == (reason != "")
         assert decides("hooks_hook_skipped_says_why", state=state, skip_reason=reason) is is_right
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [Hook, Message])
+def test_what_a_message_of_a_contact_changes_has_no_checks_but_the_rules_of_its_model(
+    model: type[Model],
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c'",
+            [model._meta.db_table],
+        )
+        found = {name for (name,) in cursor.fetchall()}
+    assert found == {one.name for one in model._meta.constraints if isinstance(one, CheckConstraint)}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [(Hook, "attempts_made"), (Message, "number"), (Message, "forwarded")],
+)
+def test_a_number_without_a_check_is_not_negative_in_forms(model: type[Model], name: str) -> None:
+    field = model._meta.get_field(name)
+    assert isinstance(field, Field)
+    field.run_validators(0)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        field.run_validators(-1)
 
 
 def test_a_word_that_a_regular_expression_would_read_is_refused() -> None:
