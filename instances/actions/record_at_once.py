@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from chatapi.database import prepared
 from hooks import outbox
-from hooks.models import Kind, State
+from hooks.models import Kind
 from hooks.sql import bulk_insert
 from instances import chat_ids, payloads
 from instances.actions import events
@@ -61,9 +61,9 @@ GIVEN = {
 RECORD = """
     WITH locked AS MATERIALIZED (
         SELECT i.id, i.last_message_number AS stored, {endpoint}
-        FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id
+        FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id {tally}
         WHERE {condition} AND {is_simple}
-        FOR NO KEY UPDATE OF i
+        FOR NO KEY UPDATE OF i, t
     ), numbered AS MATERIALIZED (
         SELECT e.*, c.*, convert_to(%(before)s::text || c.number || %(after)s::text, 'UTF8') AS body
         FROM locked e, instances_next_message(e.id, e.stored, %(chat)s, %(time)s::timestamptz) c
@@ -74,8 +74,7 @@ RECORD = """
     ), message AS (
         INSERT INTO instances_message ({columns}) SELECT {values} FROM numbered RETURNING id
     ), {hook}
-    SELECT message.id, numbered.number, created.endpoint_id, created.state, numbered.chat_key
-    FROM message, numbered, created
+    SELECT {result} FROM {source}
 """
 # What a message of a contact does not have, left to the columns' own default or NULL.
 OMITTED = (
@@ -96,21 +95,26 @@ def given_columns() -> list[bulk_insert.Column]:
     return [column for column in bulk_insert.columns(Message) if column.attribute not in OMITTED]
 
 
-def statement(condition: str, values: Mapping[str, str]) -> str:
+def statement(condition: str, values: Mapping[str, str], result: str, source: str) -> str:
     """Returns RECORD for the instance `i` that meets the condition; `values` has the SQL of columns of the message.
+
+    `result` are columns of `source`, which are CTEs of RECORD; numbered is `e` there. It is cheaper without `message`.
 
     With over 4096 characters or 50 parameters, psycopg would parse its text at each call.
     """
     known = {**GIVEN, **values}
     whole = RECORD.format(
         condition=condition,
-        endpoint=", ".join(f"e.{name}" for name in outbox.ENDPOINT_COLUMNS),
+        endpoint=outbox.ONE_EVENT_COLUMNS,
+        tally=outbox.JOIN_TALLY,
         is_simple=f"({outbox.IS_SIMPLE})",
         columns=", ".join(column.quoted for column in given_columns()),
         values=", ".join(
             known.get(column.attribute) or bulk_insert.default_sql(column) for column in given_columns()
         ),
         hook=outbox.emit_one_sql("numbered"),
+        result=result,
+        source=source,
     )
     return " ".join(whole.split())
 
@@ -132,6 +136,8 @@ def record_sql(columns: tuple[str, ...] = (), condition: str = "true") -> str:
             for column in given_columns()
             if column.attribute not in GIVEN
         },
+        f"message.id, e.number, e.id, {outbox.ONE_IS_QUEUED}, e.chat_key",
+        "numbered e, message",
     )
 
 
@@ -160,6 +166,8 @@ def record_text_sql(condition: str) -> str:
             "body": "%(new_body)s::text",
             "time": "%(time)s::timestamptz",
         },
+        f"e.number, e.id, {outbox.ONE_IS_QUEUED}",
+        "numbered e",
     )
     for name, value in CONSTANTS_OF_TEXT.items():
         found = found.replace(f"%({name})s", value)
@@ -201,8 +209,8 @@ def record_text(
     )
     if row is None:
         return None
-    _, given, endpoint, state, _ = row
-    if state == State.QUEUED:
+    given, endpoint, is_queued = row
+    if is_queued:
         outbox.wake(endpoint)
     return Written(given, f"{shown[0]}{given}{shown[1]}")
 
@@ -259,12 +267,12 @@ def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> boo
     row = prepared.fetch_one(record_sql(condition.columns, condition.sql), parameters)
     if row is None:
         return False
-    message.pk, message.number, endpoint, state, _ = row
+    message.pk, message.number, endpoint, is_queued, chat_key = row
     chat = message.chat
-    set_as_loaded(chat, row[4])
+    set_as_loaded(chat, chat_key)
     message.chat = chat  # also sets chat_id
     message._state.adding, message._state.db = False, DEFAULT_DB_ALIAS
     message.chat.instance = instance
-    if state == State.QUEUED:
+    if is_queued:
         outbox.wake(endpoint)
     return True
