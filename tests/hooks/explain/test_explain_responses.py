@@ -313,7 +313,7 @@ LOGIN_PAGE = b"<!doctype html><form><input name=user><input name='p' type=\"pass
     ("headers", "body", "is_remarked"),
     [
         ("Content-Type: text/html; charset=utf-8", LOGIN_PAGE, True),
-        ("Content-Type: TEXT/HTML\r\nContent-Encoding: gzip", gzip.compress(LOGIN_PAGE), True),
+        ("Content-Type: TEXT/HTML\r\nContent-Encoding: gzip", gzip.compress(LOGIN_PAGE, mtime=0), True),
         ("Server: bot", LOGIN_PAGE, True),  # no Content-Type, but an HTML document
         ("Content-Type: text/plain", LOGIN_PAGE, False),
         ("Content-Type: text/html", b"ok", False),
