@@ -15,13 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import walk
 from tests.browser.conftest import FLAGS
 from tests.chatapi.ui.pages import visitor_of
 from tests.product import ROOT, Product
-from tests.receiver import Receiver
+from tests.receiver import Answer, Received, Receiver
 
 SCREENS = ROOT / "docs" / "screens"
 # (file, page of tests/chatapi/ui/pages.py, title)
@@ -38,6 +39,8 @@ SHOWN = (
     ("queue", "instances:queue", "Queue with the reason of each wait, and failed messages"),
     ("message", "instances:message", "Message with its tries"),
     ("playground", "testing:playground", "Playground: message, hook, verdict and reply on one screen"),
+    ("received", "instances:received", "Received messages, by response"),
+    ("turn", "instances:turn", "Received message: its hooks, the bot's reply, and the acks"),
     ("simulation", "testing:simulation", "Webhook Simulation"),
     ("verification", "testing:verification", "Webhook Verification"),
     ("bin", "testing:bin-capture", "Bin, with a capture explained"),
@@ -50,12 +53,16 @@ SHOWN = (
     ("hook", "log:hook", "Hook with its attempts"),
     ("hook-failing", "hook that fails", "Failing hook, with its next retry"),
     ("redelivery", "log:redelivery", "Resend by date"),
+    ("shared-hook", "shared-hook", "Shared hook"),
+    ("issues", "issues:list", "Issues"),
+    ("issue", "issues:issue", "Issue: what happened, what to do, and what failed"),
     ("wire-contract", "docs:contract", "Wire contract, with your own token"),
     ("receivers", "docs:receiver", "Receivers"),
     ("rest", "docs:rest", "REST API"),
     ("account", "accounts:account", "Account"),
     ("keys", "accounts:keys", "Keys"),
     ("members", "accounts:members", "Members"),
+    ("alerts", "account-alerts:alerts", "Alert webhook"),
     ("second-factor", "mfa_index", "Two-factor authentication"),
     ("sessions", "usersessions_list", "Sessions"),
     ("staff", "admin:index", "Support desk"),
@@ -75,6 +82,27 @@ LOOKS = {
 LINKS = "links"
 TALLEST = {"light": 1800, "dark": 1800, "phone": 1500}  # px of the page
 
+RITA = "15550100101@c.us"  # of the sample day; gets messages at once
+ASKED, REPLIED = "Can I have it by Friday?", "Yes, it comes on Thursday."
+
+
+class Bot:
+    """Replies to the question that take() asks on the playground, during the webhook request."""
+
+    send_url = ""
+
+    def __call__(self, received: Received) -> Answer:
+        for message in received.json().get("messages", []):
+            if message["body"] == ASKED:
+                said = {"chatId": message["chatId"], "body": REPLIED}
+                requests.post(self.send_url, json=said, timeout=30).raise_for_status()
+        return 200, {}, b"ok"
+
+    def begin(self, running: Product, number: int) -> None:
+        code = f"from instances.models import Instance; print(Instance.objects.get(number={number}).token)"
+        token = running.manage("shell", "--no-imports", "-c", code).stdout.split()[-1]
+        self.send_url = f"{running.url}/instance{number}/sendMessage?token={token}"
+
 
 @contextmanager
 def product() -> Iterator[Product]:
@@ -92,11 +120,21 @@ def take(browser: Browser, running: Product, day: walk.Day, looks: list[str]) ->
         for file, name, _ in SHOWN:
             who = "owner" if name in walk.EXTRA else visitor_of(name)
             page = contexts[who].new_page()
-            page.goto(day.addresses[name], wait_until="load")
+            address = day.addresses[name]
+            if name == "testing:playground":
+                address += f"{'&' if '?' in address else '?'}chat={RITA}"
+            page.goto(address, wait_until="load")
             page.wait_for_timeout(1200 if name in ("api-try", "log:list") or who == "staff" else 400)
             if name == "testing:simulation":
                 page.get_by_role("button", name="Send hook", exact=True).click()
                 page.locator("#verdict .boxes").wait_for()
+            if name == "testing:playground":
+                page.locator("#contact-write textarea").fill(ASKED)
+                page.locator("#contact-write textarea").press("Enter")
+                page.locator(".playground-reply").get_by_text(REPLIED).wait_for()
+                page.locator("#contact-phone .bubble-row").last.get_by_text(REPLIED).wait_for()
+                turn = page.get_by_role("link", name="Whole turn").get_attribute("href")
+                day.addresses["instances:turn"] = turn or ""
             height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST[look])
             width = options["viewport"]["width"]  # type: ignore[index]
             page.evaluate("scrollTo(0, 0)")
@@ -157,12 +195,14 @@ def index() -> str:
 
 def main() -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
+    bot = Bot()
     with (
         product() as running,
-        Receiver([(200, {}, b"ok")]) as good,
+        Receiver(bot) as good,
         Receiver([(500, {}, b"KeyError")]) as bad,
     ):
         day = walk.begin(running, good.url, bad.url)
+        bot.begin(running, day.number)
         time.sleep(6)  # the hooks are delivered, or fail for the first time
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
