@@ -28,7 +28,7 @@ def digest(token: str) -> str:
 
 
 def create_link(
-    link: Link, existing: ShareLinkQuerySet, *, what: str, valid_for: timedelta, acting_user: User | None
+    link: Link, *, existing: ShareLinkQuerySet, what: str, valid_for: timedelta, acting_user: User | None
 ) -> tuple[Link, str]:
     """Save the new link, of which the caller has set the target; returns it and its token, which is not stored.
 

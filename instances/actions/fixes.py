@@ -92,7 +92,7 @@ def resends_of(hook: Hook, attempt: Attempt | None) -> Resends:
 
 @transaction.atomic
 def use_suggested_url(
-    hook: Hook, instance: Instance, *, url: str, resend: bool, others: bool, acting_user: User | None
+    hook: Hook, *, instance: Instance, url: str, resend: bool, others: bool, acting_user: User | None
 ) -> str:
     """Set the URL that the hook's newest attempt suggests; returns what was done, as sentences for the user.
 
@@ -111,12 +111,14 @@ def use_suggested_url(
         change_settings(instance, changes={"webhookUrl": url}, acting_user=acting_user)
     else:
         change_endpoint(hook.endpoint, url=url, acting_user=acting_user)
-    resent = send_again(hook, instance, again, resend=resend, others=others, acting_user=acting_user)
+    resent = send_again(
+        hook, instance=instance, again=again, resend=resend, others=others, acting_user=acting_user
+    )
     return f"The webhook URL is now {url}. {resent}".strip()
 
 
 @transaction.atomic
-def turn_on(hook: Hook, instance: Instance, *, name: str, resend: bool, acting_user: User | None) -> str:
+def turn_on(hook: Hook, *, instance: Instance, name: str, resend: bool, acting_user: User | None) -> str:
     """Turn on the setting `name`, which switch_fix() names; returns what was done, as sentences for the user.
 
     With `resend` the hook is sent. Raises NotPossible if another setting, or none, is named now.
@@ -128,15 +130,17 @@ def turn_on(hook: Hook, instance: Instance, *, name: str, resend: bool, acting_u
     else:
         change_settings(instance, changes={name: True}, acting_user=acting_user)
     again = resends_of(hook, None)
-    resent = send_again(hook, instance, again, resend=resend, others=False, acting_user=acting_user)
+    resent = send_again(
+        hook, instance=instance, again=again, resend=resend, others=False, acting_user=acting_user
+    )
     return f"{name} is on. {resent}".strip()
 
 
 def send_again(
     hook: Hook,
+    *,
     instance: Instance,
     again: Resends,
-    *,
     resend: bool,
     others: bool,
     acting_user: User | None,

@@ -19,7 +19,7 @@ from instances.models import HookShare, Instance
 
 @transaction.atomic
 def share_hook(
-    hook: Hook, instance: Instance, *, valid_for: timedelta, acting_user: User | None
+    hook: Hook, *, instance: Instance, valid_for: timedelta, acting_user: User | None
 ) -> tuple[HookShare, str]:
     """Create a link to the hook; returns it and its URL, which is not stored.
 
@@ -30,7 +30,7 @@ def share_hook(
     Instance.objects.select_for_update(no_key=True).get(pk=instance.pk)
     created, token = share_links.create_link(
         HookShare(instance=instance, hook=hook.public_id),
-        HookShare.objects.filter(instance=instance),
+        existing=HookShare.objects.filter(instance=instance),
         what="This instance",
         valid_for=valid_for,
         acting_user=acting_user,

@@ -135,7 +135,7 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         try:
             created, url = share_hook(
                 hook,
-                hook.endpoint.instance,
+                instance=hook.endpoint.instance,
                 valid_for=VALID_FOR[given.validated_data["valid_for"]],
                 acting_user=current_user(request),
             )

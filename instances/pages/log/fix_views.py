@@ -29,7 +29,7 @@ def use_url(request: HtmxRequest, public_id: UUID) -> HttpResponse:
     def fix(hook: Hook) -> str:
         return fixes.use_suggested_url(
             hook,
-            hook.endpoint.instance,
+            instance=hook.endpoint.instance,
             url=request.POST.get("url", ""),
             resend="resend" in request.POST,
             others="others" in request.POST,
@@ -47,7 +47,7 @@ def turn_on(request: HtmxRequest, public_id: UUID) -> HttpResponse:
     def fix(hook: Hook) -> str:
         return fixes.turn_on(
             hook,
-            hook.endpoint.instance,
+            instance=hook.endpoint.instance,
             name=request.POST.get("name", ""),
             resend="resend" in request.POST,
             acting_user=current_user(request),

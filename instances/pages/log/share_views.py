@@ -40,7 +40,10 @@ def share(request: HtmxRequest, public_id: UUID) -> HttpResponse:
         valid_for = VALID_FOR.get(request.POST.get("valid_for", ""), VALID_FOR["1h"])
         try:
             created, url = hook_shares.share_hook(
-                hook, hook.endpoint.instance, valid_for=valid_for, acting_user=current_user(request)
+                hook,
+                instance=hook.endpoint.instance,
+                valid_for=valid_for,
+                acting_user=current_user(request),
             )
             more = {"created": created, "url": url}
         except TooManyShares as error:

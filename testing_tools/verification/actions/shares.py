@@ -25,7 +25,11 @@ def share(
     Bin.objects.select_for_update().get(pk=bin.pk)
     new = Share(bin=bin, number=capture.number if capture else None)
     created, token = share_links.create_link(
-        new, Share.objects.filter(bin=bin), what="This bin", valid_for=valid_for, acting_user=acting_user
+        new,
+        existing=Share.objects.filter(bin=bin),
+        what="This bin",
+        valid_for=valid_for,
+        acting_user=acting_user,
     )
     words = share_links.words_of(valid_for)
     audit.record(bin, AuditAction.BIN_SHARED, acting_user=acting_user, lasts=words, number=created.number)

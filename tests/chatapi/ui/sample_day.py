@@ -84,7 +84,9 @@ class Day(World):
             capture_actions.capture(self.own_bin.key, **request)
         _, address = shares.share(self.bin, valid_for=timedelta(days=1), acting_user=owner)
         self.share_token = address.rstrip("/").rsplit("/", 1)[1]
-        _, address = share_hook(self.hook, self.instance, valid_for=timedelta(days=1), acting_user=owner)
+        _, address = share_hook(
+            self.hook, instance=self.instance, valid_for=timedelta(days=1), acting_user=owner
+        )
         self.hook_token = address.rstrip("/").rsplit("/", 1)[1]
 
     def fill_queue(self) -> None:

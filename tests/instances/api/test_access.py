@@ -216,7 +216,7 @@ def fill_account(alice: ApiClient) -> dict[str, str]:
     first, second = Capture.objects.filter(bin=bin).order_by("number")
     deleted, _ = capture_actions.delete(bin, captures=bin.captures.filter(pk=second.pk), acting_user=None)
     share, _ = shares.share(bin, valid_for=timedelta(hours=1), acting_user=None)
-    hook_share, _ = share_hook(hook, alice.instance, valid_for=timedelta(hours=1), acting_user=None)
+    hook_share, _ = share_hook(hook, instance=alice.instance, valid_for=timedelta(hours=1), acting_user=None)
     listener = listening.start(alice.instance.pk, url="http://localhost:3000/hook", acting_user=None)
     run = create_run(
         alice.instance,

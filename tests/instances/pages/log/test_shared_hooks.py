@@ -46,7 +46,9 @@ def hook(instance: Instance) -> Hook:
 
 
 def link_to(hook: Hook) -> tuple[HookShare, str]:
-    created, url = share_hook(hook, hook.endpoint.instance, valid_for=VALID_FOR["1h"], acting_user=None)
+    created, url = share_hook(
+        hook, instance=hook.endpoint.instance, valid_for=VALID_FOR["1h"], acting_user=None
+    )
     return created, url.removeprefix("http://localhost:8000")
 
 
