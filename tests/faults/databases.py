@@ -81,6 +81,17 @@ class Pair(Database):
     def paths(self) -> tuple[Path, Path]:
         return self.path, self.standby_path
 
+    def wait_for_standby(self) -> None:
+        """Waits until the standby has everything that was committed, also by commits that do not wait for it."""
+        with psycopg.connect(superuser(self.path), autocommit=True) as session:
+            written = session.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+
+            def has_it() -> bool:
+                found = "SELECT replay_lsn >= %s::pg_lsn FROM pg_stat_replication"
+                return session.execute(found, written).fetchone() == (True,)
+
+            wait_until(has_it, "the standby has replayed everything")
+
     def kill_primary(self) -> None:
         """Kills the primary with SIGKILL, all of its processes at once."""
         main = psutil.Process(self.server.pid)

@@ -63,6 +63,7 @@ def test_hooks_survive_a_failover_and_are_delivered_by_the_same_dispatcher(
         alice = create_product_instance(own_pair.environment, receiver.url)
         alice.receive(100)
         assert slow.arrived.wait(60), dispatcher.output
+        own_pair.wait_for_standby()  # claims are committed without waiting for it
         own_pair.kill_primary()
         slow.release.set()  # the response cannot be recorded until the other is promoted
         own_pair.promote()
