@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection
 from django.db.models.signals import post_migrate
@@ -184,7 +185,8 @@ def forced_logins_count_as_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_counted_yet() -> None:
-    """Resets the counts outside the database, so no test uses up the calls of the next one's minute."""
+    """Resets what a process remembers, so no test uses up the calls of the next one's minute."""
+    caches["process"].clear()
     rate_counters.reset()
     login_throttle.reset()
 

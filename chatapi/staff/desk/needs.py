@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.core.cache import caches
 from django.db.models import Count, Max, Min, Sum
 from django.urls import reverse
 from django.utils import timezone
@@ -28,6 +29,8 @@ SHOWN = 10  # of each kind
 DAY = timedelta(days=1)
 MAIL_TASKS = (SEND_GUESSING_MAIL, SEND_NOTICE, MAIL_LOST_LINKS)
 MAX_MAILS = 1000
+SITE_FINDINGS = "site-findings"  # in the cache of the process
+CHECKED_FOR = 30  # s; the checks were most of the page's time
 # The checks whose findings have rows of their own.
 LISTED = ("lost-links",)
 
@@ -87,17 +90,27 @@ def needs_of(user: Any) -> Needs:
 
 
 def of_site() -> list[Need]:
-    """The errors and warnings of the checks that the health page carries out."""
+    """The errors and warnings of the checks that the health page carries out, found at most CHECKED_FOR ago."""
     page = reverse("admin:health")
     return [
-        Need(
-            LEVELS[finding.level.word],
-            finding.problem,
-            finding.next_step,
-            page,
-            "Open checks",
-            who=str(result.check.area),
-        )
+        Need(LEVELS[level], problem, next_step, page, "Open checks", who=area)
+        for level, problem, next_step, area in recent_findings()
+    ]
+
+
+def recent_findings() -> list[tuple[str, str, str, str]]:
+    """Returns site_findings(), or those of less than CHECKED_FOR ago."""
+    known: list[tuple[str, str, str, str]] | None = caches["process"].get(SITE_FINDINGS)
+    if known is None:
+        known = site_findings()
+        caches["process"].set(SITE_FINDINGS, known, CHECKED_FOR)
+    return known
+
+
+def site_findings() -> list[tuple[str, str, str, str]]:
+    """Returns (level, problem, next step, area) of each error and warning. Over 40 queries."""
+    return [
+        (finding.level.word, finding.problem, finding.next_step, str(result.check.area))
         for finding, result in health.checks_context()["found"]
         if finding.level.word in LEVELS and result.check.name not in LISTED
     ]

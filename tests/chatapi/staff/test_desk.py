@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,6 +17,7 @@ from pytest_django.fixtures import Settings
 from accounts.audit import AuditEntry
 from accounts.models import User
 from accounts.notices import SEND_NOTICE
+from chatapi.staff import health
 from chatapi.staff.desk import issues as issue_pages
 from chatapi.staff.desk.links import url_without_secrets
 from hooks import metrics
@@ -176,10 +179,30 @@ def test_mails_that_fail_and_what_the_checks_find(staff: Client, instance: Insta
         instance.endpoint, status=404, opened_at=now - timedelta(minutes=70)
     )  # within the limit per hour
     assert mails() == ["2 mails could not be sent in the last 24 hours."]
+    caches["process"].clear()  # half a minute later
     rows = staff.get(HOME).context["needs"].rows
     site = [row for row in rows if row.who == "Background work"]
     assert [row.url for row in site if row.what.startswith("Background tasks failed")] == ["/admin/health/"]
     assert all(row.next_step for row in rows)
+
+
+def test_the_checks_are_carried_out_once_in_half_a_minute(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried_out = []
+    original = health.checks_context
+
+    def counted() -> dict[str, Any]:
+        carried_out.append(timezone.now())
+        return original()
+
+    monkeypatch.setattr(health, "checks_context", counted)
+    first = staff.get(HOME).context["needs"].rows
+    assert staff.get(HOME).context["needs"].rows == first
+    assert len(carried_out) == 1
+    caches["process"].clear()
+    staff.get(HOME)
+    assert len(carried_out) == 2
 
 
 def test_each_group_sees_its_own_part(of_group: Callable[[str], Client], instance: Instance) -> None:
@@ -196,6 +219,7 @@ def test_many_rows_ask_no_more_than_few(staff: Client, instance: Instance) -> No
         return len(asked)
 
     create_issue(instance.endpoint)
+    staff.get(HOME)  # carries out the checks
     few = count()
     for number in range(30):
         other = InstanceFactory(url=f"https://{number}.example/")

@@ -102,7 +102,7 @@ STAFF_QUERIES = {
     "admin:hooks_endpoint_changelist": 3,
     "admin:hooks_hook_changelist": 3,
     "admin:hooks_redelivery_changelist": 3,
-    "admin:index": 55,
+    "admin:index": 18,
     "admin:instances_instance_changelist": 3,
     "admin:issues": 7,
     "admin:search": 3,
