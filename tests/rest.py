@@ -46,8 +46,8 @@ class Rest:
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 
-    def hello(self, body: str = "hello") -> Any:
-        message = {"from": "17680561234", "name": "Ann", "type": "chat", "body": body}
+    def hello(self, body: str = "hello", *, sender: str = "17680561234") -> Any:
+        message = {"from": sender, "name": "Ann", "type": "chat", "body": body}
         return self.call("POST", f"{self.home}sandbox/messages/", json=message)
 
     def log(self, message_id: str) -> Any:

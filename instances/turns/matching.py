@@ -221,16 +221,21 @@ class Matcher:
         return [one for one in known[last + 1 :] if call.at - started(one) <= FOLLOW_UP_WITHIN]
 
     def unanswered_in_chat(self, call: Call) -> Match | None:
-        """Of several messages without a call, the first is taken whose delay is usual for the bot, else the first.
+        """Of several messages without a call, the first is taken whose delay is usual for the bot.
 
-        The first, because the longer a message has waited, the sooner its call comes.
+        The first, because the longer a message has waited, the sooner its call comes. If the usual delay is not
+        known, or none fits, it is the first of the last minute: a bot that has ignored a message for longer responds
+        to a newer one.
         """
         found = self.unanswered(call)
         if not found:
             return None
-        shortest, longest = self.usual_delays() or (timedelta(), FOLLOW_UP_WITHIN)
-        usual = [one for one in found if shortest * 0.8 <= one.delay_at(call.at) <= longest * 1.25]
-        chosen = (usual or found)[0]
+        usual = []
+        if delays := self.usual_delays():
+            shortest, longest = delays[0] * 0.8, delays[1] * 1.25
+            usual = [one for one in found if shortest <= one.delay_at(call.at) <= longest]
+        soon = [one for one in found if one.delay_at(call.at) <= SOON]
+        chosen = next(iter(usual or soon), found[-1])
         delay = chosen.delay_at(call.at)
         if len(found) == 1:
             self.delays.append(delay)

@@ -73,6 +73,16 @@ def test_two_messages_without_a_response_get_the_calls_in_their_order() -> None:
     assert (second.received.message_id, second.certainty) == ("b", Certainty.LIKELY)
 
 
+@pytest.mark.parametrize("seconds", [101, 300])
+def test_a_message_that_was_ignored_for_over_a_minute_does_not_get_the_call_of_a_newer_one(
+    seconds: float,
+) -> None:
+    times = {"ignored": 0, "too": 5, "new": 100}
+    received = [message(name, ANNA, time, time + 0.1) for name, time in times.items()]
+    match = only(received, call(ANNA, seconds))
+    assert (match.received.message_id, match.certainty, match.others) == ("new", Certainty.POSSIBLE, 2)
+
+
 def test_the_usual_delay_of_the_bot_decides_between_several_messages() -> None:
     """It responds 2 s after each message; the first of two messages got no response."""
     received = [message(f"{n}", ANNA, n * 100, n * 100 + 0.1) for n in range(5)]
