@@ -262,7 +262,14 @@ def test_a_key_created_beside_a_revocation_is_seen_or_refused(alice: Account) ->
 
 
 def wait_until_a_session_waits(session: psycopg.Connection[Any]) -> None:
-    """Returns as soon as another session waits for a lock that this one has."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    """Returns as soon as another session waits for a lock that this one has.
+
+    Asks pg_locks: of pg_stat_activity a transaction keeps its first look, which may be older than the other session.
+    """
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
+    until = time.monotonic() + 30
     while not (session.execute(waiting).fetchone() or [0])[0]:
+        assert time.monotonic() < until, "no session waits for the lock"
         time.sleep(0.01)

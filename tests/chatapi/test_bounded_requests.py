@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote
+from uuid import UUID
 
 import psutil
 import pytest
@@ -68,7 +69,8 @@ def arguments(world: World, name: str) -> dict[str, Any]:
     if name == "contract":  # reverse() cannot build it
         return {}
     if name.startswith("admin:"):
-        return {key: "hooks" if key == "app_label" else "1" for key in ADDRESSES[name]}
+        known = {"app_label": "hooks", "public_id": UUID(int=1)}
+        return {key: known.get(key, "1") for key in ADDRESSES[name]}
     return world.arguments(name)
 
 

@@ -164,7 +164,7 @@ def test_what_is_copied_is_a_call_that_works(
 
 
 def test_the_search_finds_paths_and_fields(alice: Client) -> None:
-    assert operations_on(page_of(alice, "?q=rotate-secret")) == ["rotateEndpointSecret"]
+    assert operations_on(page_of(alice, "?q=rotate-secret")) == ["rotateAlertSecret", "rotateEndpointSecret"]
     assert "addEndpoint" in operations_on(page_of(alice, "?q=CHATKINDS"))
     found = page_of(alice, "?q=<script>alert(1)</script>", **{"HX-Request": "true"})
     assert found.lstrip().startswith('<div class="docs" id="found">')

@@ -19,7 +19,7 @@ from hooks.actions.endpoint_list import remove_endpoint
 from hooks.actions.endpoints import change_endpoint, pause, resume
 from hooks.actions.hooks import cancel, resend, skip
 from hooks.actions.listening import InvalidClaim, Replaced, Report, Run, TakenHook
-from hooks.dispatch.claim import sweep
+from hooks.dispatch.claim import requeue_expired
 from hooks.explain.sentences import explain_hook
 from hooks.explain.verdicts import verdict_of
 from hooks.http import Response
@@ -280,7 +280,7 @@ def test_what_was_taken_before_the_endpoint_was_removed_is_recorded(instance_id:
     assert waiting(run) == [State.DELIVERED, State.RETRYING, State.SENDING]
     assert Endpoint.objects.get(pk=run.endpoint.pk).failing_since is None
     Hook.objects.filter(endpoint=run.endpoint).update(lease_until=timezone.now() - timedelta(minutes=1))
-    sweep(raw_session())
+    requeue_expired(raw_session())
     removed_endpoints.clean()
     assert waiting(run) == [State.DELIVERED, State.CANCELLED, State.CANCELLED]
     assert not any(missing(row) for row in totals())

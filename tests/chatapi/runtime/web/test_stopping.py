@@ -37,6 +37,8 @@ def is_refused(running: Running) -> bool:
         running.connect().close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # the socket was closed while it connected
+        return False
     return False
 
 
