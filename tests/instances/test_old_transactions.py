@@ -106,7 +106,7 @@ def test_a_message_reads_as_many_pages_as_the_first_ones(old_transaction: None, 
     with mock.patch.object(record_at_once, "prepared", prepared):
         receive(instance, MESSAGES)
     last = min(read_pages(instance, 6, pages))
-    assert last <= 2 * first  # the indexes of messages and hooks get a second level
+    assert last <= 3 * first  # the indexes of messages and hooks get a second level; it was 500 times as many
 
 
 @time_machine.travel(NOON, tick=False)
