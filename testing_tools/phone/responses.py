@@ -28,7 +28,12 @@ from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossi
 from instances.media.kinds import WrongFile
 from instances.models import Channel, Instance
 from instances.pages.chosen_instance import require_changeable_instance
-from testing_tools.phone.conversation import DEFAULT_CONTACT, Conversation, find_conversation
+from testing_tools.phone.conversation import (
+    DEFAULT_CONTACT,
+    Conversation,
+    ConversationChoice,
+    find_conversation,
+)
 from testing_tools.phone.created_hooks import hooks_created_since, newest_hook_key
 from testing_tools.phone.forms import describe_errors
 
@@ -59,6 +64,16 @@ def chosen_conversation(
         return find_conversation(instance, request.GET.get("chat") or default, request.GET.get("as", ""))
     except chat_ids.BadChatId as error:
         raise Http404(str(error)) from None
+
+
+def choose_conversation(
+    request: HttpRequest, instance: Instance, choices: list[ConversationChoice]
+) -> Conversation:
+    """Returns the conversation of `?chat=`, by default the first choice; adds it to the choices if it is missing."""
+    conversation = chosen_conversation(request, instance, choices[0].chat_id if choices else DEFAULT_CONTACT)
+    if not any(choice.chat_id == conversation.chat_id for choice in choices):
+        choices.insert(0, ConversationChoice(conversation.chat_id, conversation.name, conversation.is_group))
+    return conversation
 
 
 def query_string(instance: Instance, conversation: Conversation) -> str:

@@ -13,17 +13,12 @@ from instances.models import Channel, Instance
 from instances.pages.chosen_instance import chosen_instance
 from instances.pages.messages import conversations
 from testing_tools.phone.bubbles import phone_bubbles
-from testing_tools.phone.conversation import (
-    DEFAULT_CONTACT,
-    Conversation,
-    ConversationChoice,
-    list_choices,
-)
+from testing_tools.phone.conversation import Conversation, list_choices
 from testing_tools.phone.created_hooks import hooks_created_since, newest_hook_key
 from testing_tools.phone.message_kinds import MessageKind
 from testing_tools.phone.phone_state import describe_phone
 from testing_tools.phone.polling import chat_context, news_response, parse_number, seen
-from testing_tools.phone.responses import chosen_conversation
+from testing_tools.phone.responses import choose_conversation
 
 PAGE = "testing_tools/phone/phone.html"
 
@@ -53,12 +48,9 @@ def phone(request: HttpRequest) -> HttpResponse:
     if instance is None or instance.channel != Channel.SANDBOX:
         return render(request, PAGE, {"instance": instance, "no_phone": True})
     choices = list_choices(instance)
-    default = choices[0].chat_id if choices else DEFAULT_CONTACT
-    conversation = chosen_conversation(request, instance, default)
+    conversation = choose_conversation(request, instance, choices)
     bubbles = phone_bubbles(conversation)
     after = bubbles[-1].bubble.message.number if bubbles else 0
-    if not any(choice.chat_id == conversation.chat_id for choice in choices):
-        choices.insert(0, ConversationChoice(conversation.chat_id, conversation.name, conversation.is_group))
     context = live_context(request, instance, conversation, after)
     context |= {
         "seen": seen(context),

@@ -12,16 +12,10 @@ from django.views.decorators.http import require_safe
 from instances.models import Channel, Instance
 from instances.pages.chosen_instance import chosen_instance
 from testing_tools.phone.bubbles import phone_bubbles
-from testing_tools.phone.conversation import (
-    DEFAULT_CONTACT,
-    Conversation,
-    ConversationChoice,
-    display_name,
-    list_choices,
-)
+from testing_tools.phone.conversation import Conversation, list_choices
 from testing_tools.phone.message_kinds import MessageKind
 from testing_tools.phone.polling import chat_context, news_response, seen
-from testing_tools.phone.responses import chosen_conversation
+from testing_tools.phone.responses import choose_conversation
 from testing_tools.playground.last_turn import last_turn
 
 PAGE = "testing_tools/playground/playground.html"
@@ -45,12 +39,7 @@ def playground(request: HttpRequest) -> HttpResponse:
     if instance is None or instance.channel != Channel.SANDBOX:
         return render(request, PAGE, {"instance": instance, "no_phone": True})
     choices = [choice for choice in list_choices(instance) if not choice.is_group]
-    default = choices[0].chat_id if choices else DEFAULT_CONTACT
-    conversation = chosen_conversation(request, instance, default)
-    if not any(choice.chat_id == conversation.chat_id for choice in choices):
-        choices.insert(
-            0, ConversationChoice(conversation.chat_id, display_name(conversation.contact), is_group=False)
-        )
+    conversation = choose_conversation(request, instance, choices)
     bubbles = phone_bubbles(conversation)
     after = bubbles[-1].bubble.message.number if bubbles else 0
     context = live_context(request, instance, conversation, after)

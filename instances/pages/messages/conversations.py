@@ -172,6 +172,13 @@ def text_of(message: Message | OutgoingMessage) -> str:
     return "\n".join(part for part in (message.body, message.caption) if part)
 
 
+def line_of(message: Message | OutgoingMessage) -> str:
+    """Returns the message as one text, never empty: "Image a caption", "Message deleted", "Without a text"."""
+    if isinstance(message, Message) and message.deleted_at:
+        return "Message deleted"
+    return f"{label_of(message)} {text_of(message)}".strip() or "Without a text"
+
+
 def is_link(text: str) -> bool:
     return text.startswith(("http://", "https://")) and not any(letter.isspace() for letter in text)
 

@@ -136,7 +136,7 @@ def show_sent(one: SentMessage, received: Message, times: Mapping[tuple[str, str
     message = one.message
     return ShownSent(
         sent=one,
-        text=f"{conversations.label_of(message)} {conversations.text_of(message)}".strip(),
+        text=conversations.line_of(message),
         chat="" if one.chat_id == received.chat.chat_id else chat_ids.label(one.chat_id),
         certainty=CERTAINTIES[one.match.certainty],
         why=explain_match(one.match),

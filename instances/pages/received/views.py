@@ -55,7 +55,7 @@ def received(request: HttpRequest, number: int) -> HttpResponse:
             {
                 "message": row.message,
                 "name": conversations.chat_name(row.message.chat),
-                "text": f"{conversations.label_of(row.message)} {conversations.text_of(row.message)}".strip(),
+                "text": conversations.line_of(row.message),
                 "look": RESPONSE_STATES[row.response.state],
                 "delay": response_delay(row),
             }

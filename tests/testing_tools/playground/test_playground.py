@@ -2,9 +2,12 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from hooks.models import Hook
 from instances.actions.messages import receive_message
 from instances.models import Message
+from instances.pages.received import turn_page
 from tests.factories import UserFactory
 from tests.matching import find_value
 
@@ -56,3 +59,31 @@ def test_the_poll_brings_the_last_message_with_its_hook_once(alice, instance):
         for name in ("after", "seen")
     }
     assert alice.get(f"{PAGE}news/{QUERY}", cursor, headers=HTMX).status_code == 204
+
+
+def test_a_deleted_message_is_shown_without_its_text(alice, instance):
+    for body in ("secret one", "secret two"):
+        receive_message(instance, sender="17680561234", body=body)
+    Message.objects.update(deleted_at=timezone.now())
+    page = alice.get(f"{PAGE}{QUERY}").content.decode()
+    right = page.partition('class="playground-turn"')[2].partition('id="phone-incoming"')[0]
+    assert right.count("Message deleted") == 2
+    assert "secret one" not in right
+    received = alice.get("/instances/12345/received/").content.decode()
+    assert received.count("Message deleted") == 2
+    assert "secret" not in received
+
+
+def test_a_hook_that_is_deleted_while_the_page_is_made_leaves_it_without_a_body(alice, instance, monkeypatch):
+    receive_message(instance, sender="17680561234", body="hello")
+    original = turn_page.read_view
+
+    def read_and_delete(*given):
+        view = original(*given)
+        Hook.objects.all().delete()
+        return view
+
+    monkeypatch.setattr(turn_page, "read_view", read_and_delete)
+    page = alice.get(f"{PAGE}{QUERY}")
+    assert page.status_code == 200
+    assert "What your server gets" not in page.content.decode()
