@@ -113,8 +113,9 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         operation_id="shareHook",
         summary="Share a hook",
         description="Anyone who has the link can read the hook, its body and its attempts, until it expires or is "
-        "revoked. Credentials in headers, the signature, the query and keys in the path of its URLs are masked. The "
-        f"hooks of an instance have up to {MAX_SHARES} valid links; then 409.",
+        "revoked. Masked are credentials in headers, the signature, and the query and parts that look like keys in "
+        f"URLs, also where a response repeats them. The hooks of an instance have up to {MAX_SHARES} valid links; "
+        "then 409.",
         parameters=[schema.HOOK_ID],
         request=NewHookShareSerializer,
         responses={201: CreatedHookShareSerializer, **schema.error_responses(400, 404, 409)},

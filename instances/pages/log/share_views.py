@@ -23,9 +23,8 @@ from hooks.models import Hook
 from instances.actions import hook_shares
 from instances.models import HookShare
 from instances.pages import access
-from instances.pages.log.attempts import show
 from instances.pages.log.hook_views import shown_hook
-from instances.pages.log.shared_hooks import masked_url, without_credentials
+from instances.pages.log.shared_hooks import masked_url, show_without_credentials
 
 DIALOG = "instances/pages/log/share.html"
 
@@ -97,7 +96,7 @@ def shared_hook(request: HttpRequest, link: HookShare, token: str) -> HttpRespon
 
 def shared_context(hook: Hook) -> dict[str, Any]:
     """What the page of a link shows of a hook. One query."""
-    attempts = [show(without_credentials(one), hook) for one in hook.attempts.order_by("number", "id")]
+    attempts = [show_without_credentials(one, hook) for one in hook.attempts.order_by("number", "id")]
     return {
         "hook": hook,
         "sentence": explain_hook(hook),

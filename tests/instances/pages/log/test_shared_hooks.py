@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import re
 from datetime import timedelta
 
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 KEY = "k3y0fTheCustomer77"
 SESSION = "abc-of-the-session"
+SIGNATURE = "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="
 
 
 @pytest.fixture
@@ -91,6 +94,22 @@ def test_anyone_reads_all_attempts_and_no_credential(client: Client, hook: Hook)
     for forbidden in ("<form", "Use this URL", 'href="/log/', 'href="/instances/'):
         assert forbidden not in page
     assert client.post(path).status_code == 405
+
+
+def test_credentials_that_the_response_repeats_are_masked(client: Client, instance: Instance) -> None:
+    body = f"{KEY} hush-hush hush%2Dhush {base64.b64encode(b'hush-hush').decode()} Traceback".encode()
+    for one, encoding in ((body, []), (gzip.compress(body), [["Content-Encoding", "gzip"]])):
+        headers = [*encoding, ["X-Path", f"/hook/{KEY}"], ["Refresh", "1; url=/other/?code=not-for-all"]]
+        headers += [["Link", '<page?code=not-for-all>; rel="next"'], ["X-Auth-Token", "not-for-all"]]
+        headers += [["X-Signed", SIGNATURE], ["WWW-Authenticate", 'Basic realm="shop"']]
+        hook = attempt_hook(instance.endpoint, 401, headers=headers, body=one, size=len(one))
+        hook.attempts.update(request_headers=[["webhook-signature", f"v1,c2lnbmVk {SIGNATURE}"]])
+        page = client.get(link_to(hook)[1]).text
+        for secret in (KEY, "hush", "aHVzaC1odXNo", "not-for-all", "c2ln", SIGNATURE[3:]):
+            assert secret not in page
+        assert "Bytes as received" not in page
+        for words in ("Traceback", "/other/?code=***", "&lt;page?code=***&gt;", "Basic realm="):
+            assert words in page
 
 
 def test_the_page_is_the_same_with_a_session(alice: Client, client: Client, hook: Hook) -> None:
@@ -170,7 +189,13 @@ def test_the_token_is_removed_from_the_logs() -> None:
         ("https://a.example/hook", "https://a.example/hook"),
         ("https://a.example/webhooks/incoming-messages/", "https://a.example/webhooks/incoming-messages/"),
         ("https://a.example/hook?a=1&b=", "https://a.example/hook?a=***&b=***"),
-        ("https://a.example/hook?secret", "https://a.example/hook?secret=***"),
+        ("https://a.example/hook?secret", "https://a.example/hook?***"),
+        ("https://a.example/hook?c2VjcmV0LWtleTE=", "https://a.example/hook?***"),
+        ("https://a.example/oauth2/login-v2/2024-11-30", "https://a.example/oauth2/login-v2/2024-11-30"),
+        ("https://a.example/catch/1234567/b1x2yz3/", "https://a.example/catch/***/***/"),
+        ("https://a.example/bot5551234:AAHdqT-cvCH1v", "https://a.example/***"),
+        ("https://a.example/hook;jsessionid=1A530637289A03", "https://a.example/***"),
+        ("https://a.example/caf%C3%A9s/", "https://a.example/caf%C3%A9s/"),
         ("https://a.example/h/3f2504e0-4f89-11d3-9a0c-0305e82c3301", "https://a.example/h/***"),
         ("https://a.example/h/aBcDeFgHiJkLmNoP", "https://a.example/h/***"),
         ("https://user:secret@a.example/#secret", "https://a.example/#***"),
