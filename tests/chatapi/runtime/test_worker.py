@@ -20,12 +20,18 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 def pool(product: Product) -> tuple[psutil.Process, psutil.Process, list[psutil.Process]]:
     """The cluster's main process, its guard, and the guard's workers, pusher and monitor."""
     main = product.cluster()
-    [guard] = main.children()
+    guard = product.first(main.children, lambda _only: True, "the cluster's guard")
     return main, guard, guard.children()
 
 
 def dispatcher(product: Product) -> psutil.Process:
     return psutil.Process(int(product.wait_for("Dispatcher 0 started, pid ", 60).split("pid ")[1].split()[0]))
+
+
+def health_checks(product: Product) -> psutil.Process:
+    """The process of the health checks; a worker that was just started is waited for until it has it."""
+    worker = product.part("manage.py", "worker")
+    return product.first(worker.children, lambda child: child.name() == "chatapi-health", "the health checks")
 
 
 def stop_all_but(product: Product, wanted: psutil.Process) -> None:
@@ -67,12 +73,11 @@ def test_the_worker_loads_the_program_once_for_all_its_processes(own: Product) -
 
 
 def test_killed_health_checks_are_started_again(own: Product) -> None:
-    [first] = [p for p in own.part("manage.py", "worker").children() if p.name() == "chatapi-health"]
+    first = health_checks(own)
     first.kill()
     own.wait_for("The process of the health checks ended; restarting it.", 60)
     dispatcher_of = own.cluster()
-    [second] = [p for p in own.part("manage.py", "worker").children() if p.name() == "chatapi-health"]
-    assert second.pid != first.pid
+    assert health_checks(own).pid != first.pid
     assert dispatcher_of.is_running()  # the cluster was left alone
 
 
