@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from chatapi.ui.json_text import BOM, MAX_DEPTH
 
+# `++`: a name is not tried again in shorter parts, which took quadratic time for one that never ends.
 TOKEN = re.compile(
     r"""(?P<other><!--.*?--> | <!\[CDATA\[.*?\]\]> | <\?.*?\?> | <![A-Z][^\[<>]*(?:\[[^\]]*\]\s*)?>)
     | </(?P<end>[^\s<>/]+)\s*>
-    | <(?P<start>[^\s<>/!?=]+)(?P<attributes>[^<>"']*(?:(?:"[^"<]*"|'[^'<]*')[^<>"']*)*)>
+    | <(?P<start>[^\s<>/!?=]++)(?P<attributes>[^<>"']*(?:(?:"[^"<]*"|'[^'<]*')[^<>"']*)*)>
     | (?P<text>[^<]+)""",
     re.DOTALL | re.VERBOSE,
 )

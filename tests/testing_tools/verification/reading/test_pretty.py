@@ -92,6 +92,13 @@ def test_hostile_xml_is_read_once(part, monkeypatch):
     assert starts == sorted(set(starts))
 
 
+def test_a_name_without_end_is_read_once():
+    """Each of its beginnings was tried as the name: 137 s for 64 KB, which the test's timeout ends."""
+    body = "<" + "a" * (MAX_COLOURED - 1)
+    shown = show(body.encode())
+    assert (shown.kind, shown.text) == ("text", body)
+
+
 def test_levels_are_folded_and_the_lines_stay_complete():
     shown = show(b'{"a":[1,2,{"b":"<x>"}],"c":{},"d":null}')
     assert shown.html.count("<details") == shown.html.count("</details>") == 3
