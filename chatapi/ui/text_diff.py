@@ -10,6 +10,8 @@ CONTEXT = 3  # equal lines shown around a difference
 # Lines that are compared. difflib takes quadratic time in the worst case: 0.2 s for 1 000 lines.
 MAX_LINES = 1000
 MAX_WIDTH = 2000  # characters of a line that are shown
+CUT = f"The first {MAX_LINES:,} lines are compared."
+SHOWN_EQUAL = "What is shown is equal. The bytes may differ: in white space, or after the part that is shown."
 
 
 class DiffLine(NamedTuple):
@@ -20,20 +22,25 @@ class DiffLine(NamedTuple):
 
 
 class Diff(NamedTuple):
-    """The differences of a part of two requests or responses; no lines: both are equal."""
+    """The differences of a part of two requests or responses; without lines and `note`, both are equal."""
 
     title: str
     lines: list[DiffLine]
-    is_cut: bool  # only the first MAX_LINES lines were compared
+    note: str = ""  # what the lines leave out
 
 
-def compare(title: str, old: str, new: str) -> Diff:
-    """Returns the differences of two texts."""
-    if old == new:
-        return Diff(title, [], False)
+def compare(title: str, old: str, new: str, *, is_equal: bool | None = None) -> Diff:
+    """Returns the differences of two texts.
+
+    `is_equal`: whether the bytes that the texts show are known to be equal; by default, whether the texts are.
+    """
+    if is_equal or (is_equal is None and old == new):
+        return Diff(title, [])
     before, after = old.splitlines(), new.splitlines()
+    if before == after:
+        return Diff(title, [], SHOWN_EQUAL)
     is_cut = max(len(before), len(after)) > MAX_LINES
-    return Diff(title, list(diff_lines(before[:MAX_LINES], after[:MAX_LINES])), is_cut)
+    return Diff(title, list(diff_lines(before[:MAX_LINES], after[:MAX_LINES])), CUT if is_cut else "")
 
 
 def diff_lines(before: Sequence[str], after: Sequence[str]) -> Iterator[DiffLine]:

@@ -56,8 +56,15 @@ def differences(old: Attempt, new: Attempt) -> list[Diff]:
         compare("Request", request_text(old), request_text(new)),
         compare("Response status", verdict_look(old).word, verdict_look(new).word),
         compare("Response headers", header_text(old.response_headers), header_text(new.response_headers)),
-        compare("Response body", response_text(old), response_text(new)),
+        compare_bodies(old, new),
     ]
+
+
+def compare_bodies(old: Attempt, new: Attempt) -> Diff:
+    """Returns the differences of the stored bytes, which may be the beginning of what was received."""
+    before, after = bytes(old.response_body), bytes(new.response_body)
+    is_equal = before == after and len(before) == old.response_size == new.response_size
+    return compare("Response body", response_text(old), response_text(new), is_equal=is_equal)
 
 
 def request_text(attempt: Attempt) -> str:

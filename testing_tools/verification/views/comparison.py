@@ -13,6 +13,7 @@ from testing_tools.verification.views.changes import render_dialog
 from testing_tools.verification.views.contexts import request_line, visible_bin, visible_capture
 
 CHOICES = 100  # newest requests to choose from
+NOT_STORED = "A body that was not stored cannot be compared."
 
 
 @require_GET
@@ -51,8 +52,14 @@ def differences(bin: Bin, old: Capture, new: Capture) -> list[Diff]:
     return [
         compare("Request line", request_line(old), request_line(new)),
         compare("Headers", header_text(old), header_text(new)),
-        compare("Body", body_text(old), body_text(new)),
+        compare_bodies(old, new),
     ]
+
+
+def compare_bodies(old: Capture, new: Capture) -> Diff:
+    if old.too_large or new.too_large:
+        return Diff("Body", [], NOT_STORED)
+    return compare("Body", body_text(old), body_text(new), is_equal=bytes(old.body) == bytes(new.body))
 
 
 def header_text(capture: Capture) -> str:

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatapi.ui.text_diff import MAX_LINES, DiffLine, compare
+from chatapi.ui.text_diff import CUT, MAX_LINES, SHOWN_EQUAL, Diff, DiffLine, compare
 
 LINES = st.lists(st.sampled_from(["a", "b", "c", "{", "}"]), max_size=40)
 
@@ -43,5 +43,11 @@ def test_both_texts_can_be_read_from_the_differences(old: list[str], new: list[s
 
 def test_a_long_text_is_cut_and_says_so() -> None:
     found = compare("", "a\n" * (MAX_LINES + 1), "b\n" * 5)
-    assert found.is_cut
+    assert found.note == CUT
     assert sum(line.kind == "removed" for line in found.lines) == MAX_LINES
+
+
+def test_texts_that_differ_in_line_breaks_or_look_equal_are_not_called_equal() -> None:
+    for old, new, is_equal in (("a\n", "a", None), ("a\r\nb", "a\nb", None), ("a", "a", False)):
+        assert compare("", old, new, is_equal=is_equal) == Diff("", [], SHOWN_EQUAL)
+    assert compare("", "a", "a", is_equal=True) == compare("", "a", "a") == Diff("", [])

@@ -9,7 +9,7 @@ from django.test import Client
 from instances.models import Instance
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
-from testing_tools.verification.models import Bin, Capture
+from testing_tools.verification.models import BODY_LIMIT, Bin, Capture
 from tests.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
@@ -65,6 +65,26 @@ def test_equal_requests_and_a_single_one_are_named(alice: Client, bin: Bin) -> N
     assert "no other request to compare with" in page_of(alice, first)
     assert page_of(alice, capture(bin, b"\xff\x00")).count("No differences") == 3
     assert differences(page_of(alice, capture(bin, b"\xff\x01")))[0][1].startswith("00000000  ff 00")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'{"a":1}', b'{"a": 1}'),  # indented, they are equal; a signature tells them apart
+        (b"text", b"text\n"),
+        (b"\xff" * 20_000 + b"\x00", b"\xff" * 20_000 + b"\x01"),  # after the shown part of the hex dump
+    ],
+)
+def test_bodies_that_look_equal_are_not_called_equal(alice: Client, bin: Bin, old: bytes, new: bytes) -> None:
+    capture(bin, old)
+    page = page_of(alice, capture(bin, new))
+    assert page.count("No differences") == 2 and "The bytes may differ" in page
+
+
+def test_bodies_that_were_not_stored_are_not_compared(alice: Client, bin: Bin) -> None:
+    capture(bin, size=BODY_LIMIT + 1)
+    page = page_of(alice, capture(bin, size=BODY_LIMIT + 2))
+    assert page.count("No differences") == 2 and "A body that was not stored cannot be compared." in page
 
 
 @pytest.mark.parametrize("given", ["x", "\x00", "9" * 300])

@@ -19,7 +19,8 @@ LINE = re.compile(
 )
 
 
-def attempt(hook: Hook, number: int, status: int, body: bytes) -> None:
+def attempt(hook: Hook, number: int, status: int, body: bytes, *, more: int = 0) -> None:
+    """Stores an attempt whose response had `more` bytes after the stored ones."""
     Attempt.objects.create(
         hook=hook,
         number=number,
@@ -30,7 +31,7 @@ def attempt(hook: Hook, number: int, status: int, body: bytes) -> None:
         request_headers=[["Content-Type", "application/json"], ["webhook-attempt", f"{number}/20"]],
         response_headers=[["Content-Type", "application/json"]],
         response_body=body,
-        response_size=len(body),
+        response_size=len(body) + more,
     )
 
 
@@ -65,6 +66,17 @@ def test_two_chosen_attempts_and_numbers_as_they_were_sent(alice: Client, hook: 
         ("added", '  "at": 1.1'),
     ]
     assert differences(alice, hook, attempt="2") == differences(alice, hook, attempt="2", **{"with": "1"})
+
+
+def test_responses_of_which_only_the_beginning_is_stored_are_not_called_equal(
+    alice: Client, instance: Instance
+) -> None:
+    hook = create_hook(endpoint=instance.endpoint, body=b"{}")
+    for number, more in ((1, 0), (2, 0), (3, 1), (4, 1)):
+        attempt(hook, number, 200, b"{}", more=more)
+    for shown, may_differ in (("2", False), ("3", True), ("4", True)):
+        page = alice.get(f"/log/{hook.public_id}/compare/", {"attempt": shown}).text
+        assert ("The bytes may differ" in page) == may_differ
 
 
 @pytest.mark.parametrize("given", ["", "0", "4", "-1", "x", "1" * 400, "\x00"])
