@@ -1,5 +1,6 @@
 """Calls in parallel threads, each with its own database connection."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -30,3 +31,17 @@ def results_in_threads(work: Callable[[int], T], count: int) -> list[T]:
 
     with ThreadPoolExecutor(count) as threads:
         return [done.result() for done in [threads.submit(run, number) for number in range(count)]]
+
+
+def wait_until_a_session_waits(session: psycopg.Connection[Any]) -> None:
+    """Returns as soon as another session waits for a lock that this one has.
+
+    Asks pg_locks: of pg_stat_activity a transaction keeps its first look, which may be older than the other session.
+    """
+    waiting = (
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+    )
+    until = time.monotonic() + 30
+    while not (session.execute(waiting).fetchone() or [0])[0]:
+        assert time.monotonic() < until, "no session waits for the lock"
+        time.sleep(0.01)

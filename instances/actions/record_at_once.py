@@ -57,7 +57,8 @@ GIVEN = {
 
 # Nothing is written unless the instance and its chat are as the message expects them. All who change a chat lock its
 # instance first, and so does this. The function reads the chat and the numbers as they are once the lock is held: the
-# statement itself sees what was committed before it waited for the lock.
+# statement itself sees what was committed before it waited for the lock. So it cannot change a chat that was created
+# meanwhile, and records nothing if it would have to.
 RECORD = """
     WITH locked AS MATERIALIZED (
         SELECT i.id, i.last_message_number AS stored, {endpoint}
@@ -68,6 +69,7 @@ RECORD = """
         SELECT e.*, c.*, convert_to(%(before)s::text || c.number || %(after)s::text, 'UTF8') AS body
         FROM locked e, instances_next_message(e.id, e.stored, %(chat)s, %(time)s::timestamptz) c
         WHERE c.chat_name = %(chat_name)s AND c.is_usual
+            AND (NOT c.is_outdated OR EXISTS (SELECT FROM instances_chat WHERE id = c.chat_key))
     ), chat AS (
         UPDATE instances_chat c SET last_time = e.last_time, removed_at = NULL
         FROM numbered e WHERE e.is_outdated AND c.id = e.chat_key

@@ -1,12 +1,10 @@
 """The account key `uid`: shown once, stored as a digest, listed by its prefix, rotated, revoked."""
 
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 import time_machine
 from django.db import connection
@@ -23,7 +21,7 @@ from accounts.actions.keys import (
 )
 from accounts.actions.users import set_rights, sign_up
 from accounts.models import Account, AccountKey, KeyState, Scope, User, key_digest
-from tests.threads import plain_session
+from tests.threads import plain_session, wait_until_a_session_waits
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -259,17 +257,3 @@ def test_a_key_created_beside_a_revocation_is_seen_or_refused(alice: Account) ->
         session.commit()
         assert "was revoked on" in result.result()
     assert AccountKey.objects.count() == 1
-
-
-def wait_until_a_session_waits(session: psycopg.Connection[Any]) -> None:
-    """Returns as soon as another session waits for a lock that this one has.
-
-    Asks pg_locks: of pg_stat_activity a transaction keeps its first look, which may be older than the other session.
-    """
-    waiting = (
-        "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-    )
-    until = time.monotonic() + 30
-    while not (session.execute(waiting).fetchone() or [0])[0]:
-        assert time.monotonic() < until, "no session waits for the lock"
-        time.sleep(0.01)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -27,10 +28,11 @@ from instances.actions.record_at_once import record_sql
 from instances.channels.sandbox.actions.contacts import IS_PLAIN_CONTACT
 from instances.channels.sandbox.actions.preconditions import LINK_COLUMNS
 from instances.models import Chat, Instance, Message
+from instances.models.last_messages import period
 from tests.factories import InstanceFactory
 from tests.instances.conftest import Emitted
 from tests.odd_values import ODD_TEXTS
-from tests.threads import results_in_threads
+from tests.threads import results_in_threads, wait_until_a_session_waits
 
 NOON = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 ANNA = "17680561234"
@@ -192,6 +194,33 @@ def test_both_ways_at_the_same_time_have_no_gap_and_keep_the_order_of_hooks() ->
     assert Chat.objects.get().unread == 121
     assert tallies.emitted([instance.pk]) == {instance.pk: Hook.objects.count()}
     connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_that_waited_for_the_one_that_created_its_chat_sets_the_period_of_the_chat() -> None:
+    """Its statement began before the chat was there, so it cannot change the chat's row."""
+    instance = InstanceFactory(number=12345, url="https://example.com/hook")
+    later = NOON + timedelta(minutes=6)
+
+    def receive_later() -> None:
+        mine = Instance.objects.get(pk=instance.pk)
+        receive_message(mine, sender=ANNA, sender_name="Anna", body="later", time=later)
+        connection.close()
+
+    with ThreadPoolExecutor(1) as executor:
+        with transaction.atomic():
+            receive_message(instance, sender=ANNA, sender_name="Anna", body="creates the chat", time=NOON)
+            second = executor.submit(receive_later)
+            wait_until_a_session_waits(connection.connection)
+        second.result(60)
+    [chat] = Chat.objects.annotate(period=period("stored_last_time"))
+    assert (chat.last_time, chat.unread) == (later, 2)
+    assert chat.period <= later < chat.period + timedelta(minutes=5)
+    assert list(Message.objects.order_by("number").values_list("number", "body")) == [
+        (1, "creates the chat"),
+        (2, "later"),
+    ]
+    assert tallies.emitted([instance.pk]) == {instance.pk: Hook.objects.count()}
 
 
 def test_psycopg_parses_the_statement_once() -> None:
