@@ -7,6 +7,7 @@ a backlog. With any of these, each statement must read about as many rows as it 
 import json
 import re
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -220,6 +221,21 @@ def test_claims_that_are_handed_back_or_swept(lanes: list[int]) -> None:
     assert len(claimed(session, lanes)) == CLAIMED
     assert sorted(claim.sweep(session)) == sorted(lanes)  # no session holds the advisory lock of dispatcher 1
     claim.release_lanes(session, 1)
+
+
+def test_searches_for_new_hooks_and_expired_leases(lanes: list[int]) -> None:
+    session: Any = Checking()
+    looks = due_lanes.DueLanes()
+    assert sorted(looks.search_all(session)) == sorted(lanes)
+    last = Hook.objects.latest("pk").pk
+    fill(lanes, queued=CLAIMED)
+    looks.waiting = []
+    for since, owned in ((last + 1, []), (last + CLAIMED + 1, lanes)):
+        looks.newest = deque([(0.0, since)])
+        assert sorted(looks.search_new(session, owned)) == sorted(lanes)
+    retries = [hook.id for hook in claimed(session, lanes) if hook.is_retry]
+    Hook.objects.filter(pk__in=retries).update(lease_until=timezone.now() - timedelta(minutes=1))
+    assert sorted(claim.requeue_expired(session)) == sorted(lanes * (len(retries) // LANES))
 
 
 def test_claims_of_strict_lanes(lanes: list[int]) -> None:
