@@ -105,6 +105,7 @@ class AuditAction(models.TextChoices):
     IMPERSONATION_STARTED = "look.started", "Staff started viewing the account"
     PAGE_VIEWED = "look.page", "Staff viewed a page"
     CUSTOMER_VIEWED = "look.customer", "Staff viewed the account's facts"
+    RECORD_VIEWED = "look.record", "Staff viewed a record"
     IMPERSONATION_ENDED = "look.ended", "Staff stopped viewing the account"
 
 

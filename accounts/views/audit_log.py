@@ -18,7 +18,7 @@ PAGE_SIZE = 50
 # amount, which its text contains.
 SHOWN_DETAILS = (
     "changed", "path", "role", "new", "hooks", "hook", "channel", "answer", "lasts", "requests",
-    "old", "email",
+    "old", "email", "row", "message",
 )  # fmt: skip
 
 

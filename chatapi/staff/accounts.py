@@ -104,7 +104,6 @@ class AccountAdmin(StaffAdmin):
     search_help_text = ACCOUNT_HELP
     fields = ("owner", "name", "created_at", "blocked_at", "block_reason", "usage", "instances", "payments")
     readonly_fields = ("block_reason", "usage", "instances", "payments")
-    audit_kind = "account"
     tools = (
         Tool(
             "look", "View account", impersonation.PERMISSION, VIEWING_CONSEQUENCE, view_account, form=ReasonForm,
@@ -170,7 +169,6 @@ class AccountKeyAdmin(StaffAdmin):
         "prefix", "name", "account", "can_read", "can_send", "can_manage", "created_at", "last_used_at",
         "last_used_from", "expires_at", "replaced_at", "revoked_at",
     )  # fmt: skip
-    audit_kind = "key"
 
     def search_condition(self, text: str) -> Q | None:
         if text.startswith("uid_"):
@@ -187,7 +185,6 @@ class PaymentAdmin(StaffAdmin):
     search_fields = ("account",)
     search_help_text = ACCOUNT_HELP
     fields = ("account", "instance", "days", "amount", "currency", "paid_at", "note", "created_by")
-    audit_kind = "payment"
 
     def search_condition(self, text: str) -> Q | None:
         if parse_digits(text) is not None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q
 
+from accounts.audit import Audited
 from accounts.models import Account, AuditEntry
 from chatapi.staff.base.lists import StaffAdmin, fetch_keys
 from chatapi.staff.base.search import owned_by, user_keys
 from chatapi.ui.numbers import parse_digits
 
-KINDS = ("account", "user", "instance", "key", "payment", "member")
+KINDS = ("account", "user", "instance", "key", "payment", "member", "bin")
 
 
 @admin.register(AuditEntry)
@@ -49,6 +51,9 @@ class AuditEntryAdmin(StaffAdmin):
         if parse_digits(text) is not None:
             return Q(subject_kind="instance", subject_id=text)
         return Q(actor__in=user_keys(text))
+
+    def audit_subjects(self, row: AuditEntry) -> Sequence[Audited]:
+        return [row.account] if row.account is not None else []
 
     @admin.display(description="user")
     def actor_name(self, entry: AuditEntry) -> str:

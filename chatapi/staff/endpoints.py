@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 
+from accounts.audit import Audited
 from chatapi.staff.base.lists import StaffAdmin, fetch_keys, row_link
 from chatapi.staff.base.search import INSTANCE_HELP, instances_matching
 from hooks.log.endpoint_numbers import numbers_of
@@ -55,6 +57,9 @@ class EndpointAdmin(StaffAdmin):
 
     def search_condition(self, text: str) -> Q | None:
         return Q(instance__in=fetch_keys(Instance.objects.filter(instances_matching(text))))
+
+    def audit_subjects(self, row: Endpoint) -> Sequence[Audited]:
+        return [row.instance]
 
     @admin.display(description="webhook URL", empty_value="none")
     def webhook_url(self, endpoint: Endpoint) -> str | None:

@@ -5,22 +5,22 @@ Bodies are private: reading one requires its own permission, and the audit log r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from accounts import audit
-from accounts.audit import AuditAction
-from accounts.current_user import current_user
+from accounts.audit import AuditAction, Audited
+from accounts.models import Account
 from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, row_link, search_link
 from chatapi.staff.base.search import hooks_of_message, is_message_id, of_instance, parse_hook_id
 from chatapi.staff.base.tools import Tool
+from chatapi.staff.base.viewing import record_view
 from chatapi.ui.body_reading import ReadableBody, readable
 from chatapi.ui.json_text import pretty_text
 from chatapi.ui.numbers import parse_digits
@@ -31,6 +31,7 @@ from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart
 from instances.models import Instance
 
 VIEW_BODY = "hooks.view_body"
+NO_ROW = "There is no such row."
 
 
 class BodyAdmin(StaffAdmin):
@@ -65,21 +66,17 @@ class BodyAdmin(StaffAdmin):
                 "Bodies require their own permission: “Can read the bodies of hooks and answers”."
             )
         row = self.model._default_manager.filter(pk=key).first() if key < 2**63 else None
-        hook = self.hook_of(row) if row is not None else None
-        instance = Instance.objects.filter(endpoints=hook.endpoint_id).first() if hook is not None else None
-        # Hooks outlive a deleted instance for a while (hooks/maintenance/deleted_instances.py).
-        if row is None or hook is None or instance is None:
-            raise Http404("There is no such row.")
-        with transaction.atomic():
-            audit.record(
-                instance,
-                AuditAction.BODY_READ,
-                acting_user=current_user(request),
-                hook=hook.webhook_id,
-                of=self.opts.model_name,
-            )
+        if row is None:
+            raise Http404(NO_ROW)
+        record_view(
+            request,
+            *self.audit_subjects(row),
+            action=AuditAction.BODY_READ,
+            of=self.opts.model_name,
+            **self.audit_detail(row),
+        )
         read = self.read_body(row)
-        if hook.body_dropped_at is not None:
+        if self.hook_of(row).body_dropped_at is not None:
             read = read._replace(text=f"({body_dropped_words()}.)", decoded_from="", note="")
         context = self.admin_site.each_context(request) | {
             "title": f"Body of {row}",
@@ -93,6 +90,16 @@ class BodyAdmin(StaffAdmin):
 
     def hook_of(self, row: Any) -> Hook:
         return row
+
+    def audit_subjects(self, row: Any) -> Sequence[Audited]:
+        """The hook's instance. Raises Http404 if it was deleted: hooks outlive it for a while."""
+        instance = Instance.objects.filter(endpoints=self.hook_of(row).endpoint_id).first()
+        if instance is None:  # hooks/maintenance/deleted_instances.py
+            raise Http404(NO_ROW)
+        return [instance]
+
+    def audit_detail(self, row: Any) -> dict[str, str]:
+        return {"hook": self.hook_of(row).webhook_id}
 
     def read_body(self, row: Any) -> ReadableBody:
         return readable(bytes(row.body))
@@ -230,6 +237,11 @@ class RedeliveryAdmin(StaffAdmin):
     search_fields = ("public_id",)
     search_help_text = "A job's id"
     inlines = (RedeliveryPartInline,)
+
+    def audit_subjects(self, row: Redelivery) -> Sequence[Audited]:
+        """The accounts whose hooks the job resends: the instances of a member may be of several."""
+        endpoints = row.parts.order_by().values("endpoint")
+        return list(Account.objects.filter(instances__endpoints__in=endpoints).distinct().order_by("pk"))
 
     def search_condition(self, text: str) -> Q | None:
         public_id = parse_hook_id(text)

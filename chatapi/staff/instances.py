@@ -145,7 +145,6 @@ class InstanceAdmin(StaffAdmin):
     )  # fmt: skip
     readonly_fields = ("number", "shown_status", "paid", "last_message_number", "sending", "receiving")
     inlines = (EndpointInline, PaymentInline)
-    audit_kind = "instance"
     tools = (
         Tool(
             "look", "View account", VIEW_ACCOUNT, VIEWING_CONSEQUENCE, view_owner, form=ReasonForm, single_row=True,
@@ -186,9 +185,6 @@ class InstanceAdmin(StaffAdmin):
 
     def search_condition(self, text: str) -> Q | None:
         return instances_matching(text)
-
-    def audit_key(self, row: Instance) -> str:
-        return str(row.number)
 
     @admin.display(description="status")
     def shown_status(self, instance: Instance) -> str:

@@ -30,7 +30,6 @@ class UserAdmin(StaffAdmin):
     search_help_text = "An e-mail address or its beginning"
     fields = ("email", "is_active", "is_staff", "is_superuser", "groups", "date_joined", "last_login")
     filter_horizontal = ("groups",)
-    audit_kind = "user"
 
     def search_condition(self, text: str) -> Q | None:
         return Q(email__startswith=text.lower())

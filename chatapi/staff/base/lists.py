@@ -7,6 +7,7 @@ takes the same time as a page of a thousand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -18,7 +19,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from accounts.audit import Audited
 from chatapi.staff.base.tools import ToolAdmin
+from chatapi.staff.base.viewing import record_view
 from chatapi.ui.numbers import parse_digits
 from instances.models import Instance
 
@@ -106,7 +109,10 @@ class OwnFilters:
 
 
 class StaffAdmin(OwnFilters, ReadOnly, ToolAdmin, admin.ModelAdmin):
-    """A model on the support desk: a read-only list, read-only pages of rows, and tools."""
+    """A model on the support desk: a read-only list, read-only pages of rows, and tools.
+
+    Each view of a row's page is in the audit log.
+    """
 
     change_list_template = "chatapi/staff/list.html"
     change_form_template = "chatapi/staff/row.html"
@@ -116,7 +122,6 @@ class StaffAdmin(OwnFilters, ReadOnly, ToolAdmin, admin.ModelAdmin):
     sortable_by = ()
     ordering = ("-pk",)
     windowed = False  # True: the filters have no index, and there may be millions of rows
-    audit_kind = ""  # the `subject_kind` of the audit entries about these rows, if there are any
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         title = str(self.opts.verbose_name_plural).capitalize()
@@ -138,9 +143,13 @@ class StaffAdmin(OwnFilters, ReadOnly, ToolAdmin, admin.ModelAdmin):
         """The condition for the rows that match a search text, using one index; None if no row can match."""
         return None
 
-    def audit_key(self, row: Any) -> str:
-        """The row's `subject_id` in the audit log."""
-        return str(row.pk)
+    def audit_subjects(self, row: Any) -> Sequence[Audited]:
+        """What the audit log names when staff view the row: the row itself, or what it belongs to."""
+        return [row]
+
+    def audit_detail(self, row: Any) -> dict[str, str]:
+        """Which row it is, if the subjects do not say it."""
+        return {"row": f"{self.opts.verbose_name} {row.pk}"}
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -148,8 +157,11 @@ class StaffAdmin(OwnFilters, ReadOnly, ToolAdmin, admin.ModelAdmin):
         row = kwargs.get("obj") or context.get("original")
         if row is not None:
             context["tools"] = self.tools_for(request, row)
-            if self.audit_kind and request.user.has_perm("accounts.view_auditentry"):
-                text = quote(f"{self.audit_kind}:{self.audit_key(row)}")
+            subjects = self.audit_subjects(row)
+            record_view(request, *subjects, **self.audit_detail(row))
+            if subjects and request.user.has_perm("accounts.view_auditentry"):
+                subject = subjects[0].audit_subject()
+                text = quote(f"{subject.kind}:{subject.key}")
                 context["audit_log"] = f"{reverse('admin:accounts_auditentry_changelist')}?q={text}"
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -9,17 +9,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts import audit, quotas
+from accounts import quotas
 from accounts.audit import AuditAction
-from accounts.current_user import current_user
 from accounts.models import Account, AccountKey, Member
+from chatapi.staff.base.viewing import record_view
 from chatapi.staff.desk import issues as issue_pages
 from chatapi.staff.desk.links import customer_url, url_without_secrets
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
@@ -47,7 +46,7 @@ def customer(request: HttpRequest, account_id: int) -> HttpResponse:
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied("Your group does not have access to customers.")
     account = get_object_or_404(Account.objects.select_related("owner"), pk=min(account_id, 2**63 - 1))
-    record_view(request, account)
+    record_view(request, account, action=AuditAction.CUSTOMER_VIEWED)
     context = admin.site.each_context(request) | {
         "title": str(account),
         "account": account,
@@ -66,11 +65,6 @@ def customer(request: HttpRequest, account_id: int) -> HttpResponse:
     if request.user.has_perm(issue_pages.PERMISSION):
         context |= delivery_context(request, own, chosen)
     return TemplateResponse(request, "chatapi/staff/desk/customer.html", context)
-
-
-def record_view(request: HttpRequest, account: Account) -> None:
-    with transaction.atomic():
-        audit.record(account, AuditAction.CUSTOMER_VIEWED, acting_user=current_user(request))
 
 
 def lists_of(request: HttpRequest, account: Account) -> list[tuple[str, str]]:
