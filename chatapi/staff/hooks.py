@@ -70,10 +70,9 @@ class BodyAdmin(StaffAdmin):
             raise Http404(NO_ROW)
         record_view(
             request,
-            *self.audit_subjects(row),
+            self.audit_subjects(row),
             action=AuditAction.BODY_READ,
-            of=self.opts.model_name,
-            **self.audit_detail(row),
+            detail={"of": str(self.opts.model_name), **self.audit_detail(row)},
         )
         read = self.read_body(row)
         if self.hook_of(row).body_dropped_at is not None:

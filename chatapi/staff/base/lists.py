@@ -158,7 +158,7 @@ class StaffAdmin(OwnFilters, ReadOnly, ToolAdmin, admin.ModelAdmin):
         if row is not None:
             context["tools"] = self.tools_for(request, row)
             subjects = self.audit_subjects(row)
-            record_view(request, *subjects, **self.audit_detail(row))
+            record_view(request, subjects, detail=self.audit_detail(row))
             if subjects and request.user.has_perm("accounts.view_auditentry"):
                 subject = subjects[0].audit_subject()
                 text = quote(f"{subject.kind}:{subject.key}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -13,12 +13,17 @@ from accounts.current_user import current_user
 
 
 def record_view(
-    request: HttpRequest, *subjects: Audited, action: AuditAction = AuditAction.RECORD_VIEWED, **detail: Any
+    request: HttpRequest,
+    subjects: Iterable[Audited],
+    *,
+    action: AuditAction = AuditAction.RECORD_VIEWED,
+    detail: Mapping[str, str] | None = None,
 ) -> None:
     """Record in the audit log that the staff user views these subjects, or what belongs to them.
 
-    The owner of a subject's account reads the entry on Account → History. `detail` is JSON without secrets.
+    The owner of a subject's account reads the entry on Account → History. `detail` says which record it is; it has no
+    secrets.
     """
     with transaction.atomic():
         for subject in subjects:
-            audit.record(subject, action, acting_user=current_user(request), **detail)
+            audit.record(subject, action, acting_user=current_user(request), **(detail or {}))

@@ -46,7 +46,7 @@ def customer(request: HttpRequest, account_id: int) -> HttpResponse:
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied("Your group does not have access to customers.")
     account = get_object_or_404(Account.objects.select_related("owner"), pk=min(account_id, 2**63 - 1))
-    record_view(request, account, action=AuditAction.CUSTOMER_VIEWED)
+    record_view(request, [account], action=AuditAction.CUSTOMER_VIEWED)
     context = admin.site.each_context(request) | {
         "title": str(account),
         "account": account,

@@ -145,9 +145,9 @@ def test_bodies_take_a_right_of_their_own_and_leave_an_entry(
         assert "private" not in support.get(page.replace("body", "change")).content.decode()
         assert "Read body" not in support.get(page.replace("body", "change")).content.decode()
         assert "Read body" in administrator.get(page.replace("body", "change")).content.decode()
-        assert not read.exists()
+        assert not read.all().exists()
         assert text in administrator.get(page).content.decode()
-        [entry] = read
+        [entry] = read.all()
         assert (entry.actor_text, entry.account) == ("administrator@example.org", instance.owner)
         assert entry.detail["hook"] == hook.webhook_id
         entry.delete()
