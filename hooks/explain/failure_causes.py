@@ -23,14 +23,14 @@ STATUSES: dict[int, tuple[str, str]] = {
         "there is nothing at this path",
         "Compare the path of the URL with the route in your code, including slashes and case.",
     ),
-    405: ("this path does not accept POST", "Hooks are POST requests: make the route accept POST."),
+    405: ("this path does not accept POST", "Make the route accept POST."),
     408: ("it timed out waiting for the request", "Check the proxy in front of your server."),
-    410: ("it says that this URL no longer exists", "The hook is not retried. Set the instance's new URL."),
+    410: ("it says that this URL no longer exists", "It is not retried. Set the new URL."),
     413: (
         "the request was too large for it",
         "Raise the body limit of your server or proxy to at least 1 MB.",
     ),
-    415: ("it does not accept JSON", "Hooks are sent as application/json: make the route accept it."),
+    415: ("it does not accept JSON", "Make the route accept application/json."),
     429: (
         "it received more requests than it allows",
         "Respond quickly and queue the work. Retry-After is honoured up to 1 hour.",
@@ -39,7 +39,7 @@ STATUSES: dict[int, tuple[str, str]] = {
         "your server failed while handling it",
         "Check your server's error log for this time. Respond with 200 to acks and unknown families too.",
     ),
-    501: ("it does not support the method", "Hooks are POST requests: make the route accept POST."),
+    501: ("it does not support the method", "Make the route accept POST."),
     502: (
         "the proxy in front of it got no valid response from your server",
         "Check that your server runs and listens where the proxy connects.",

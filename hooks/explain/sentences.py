@@ -147,7 +147,7 @@ def explain_outcome(
             )
         case Outcome.BLOCKED if error == OWN_ADDRESS:
             return Explanation(
-                f"{host} resolves to an address of this server, and this site does not send hooks to those.",
+                f"{host} resolves to an address of this server, and this site sends nothing to those.",
                 S,
                 "Run your endpoint on another server, or ask the administrator to add the address "
                 "to HOOKS_ALLOW_NETWORKS.",
@@ -156,7 +156,7 @@ def explain_outcome(
             kind = "cloud metadata" if error == "metadata" else error
             article = "an" if kind[:1] in "aeiouI" else "a"
             return Explanation(
-                f"{host} resolves to {article} {kind} address, and this site does not send hooks to those.",
+                f"{host} resolves to {article} {kind} address, and this site sends nothing to those.",
                 S,
                 "Use a URL that is reachable from the internet, or ask the administrator to add the network "
                 "to HOOKS_ALLOW_NETWORKS.",
@@ -183,7 +183,7 @@ def explain_outcome(
             return Explanation(
                 f"{netloc} supports only HTTP/2.",
                 E,
-                "Enable HTTP/1.1 on your server: hooks are sent with it.",
+                "Enable HTTP/1.1 on your server.",
             )
         case Outcome.PROTOCOL if error.startswith(BROKEN_CHUNKS):
             return Explanation(
@@ -312,9 +312,7 @@ def explain_tls(host: str, error: str) -> Explanation:
             "Exempt the webhook URL from client certificates, and verify the signature instead.",
         )
     if "no application protocol" in lower:
-        return Explanation(
-            f"{host} supports only HTTP/2.", E, "Enable HTTP/1.1 on your server: hooks are sent with it."
-        )
+        return Explanation(f"{host} supports only HTTP/2.", E, "Enable HTTP/1.1 on your server.")
     if "handshake failure" in lower:
         return Explanation(
             f"{host} rejected the TLS handshake.",

@@ -122,9 +122,7 @@ def post(alert: Alert, *, at: datetime) -> http.Response:
 def without_hooks(next_step: str) -> str:
     """Returns the advice about a failed hook without the sentences that do not apply to alerts."""
     sentences = next_step.split(". ")
-    kept = [
-        one for one in sentences if not any(word in one for word in ("guaranteedHooks", "acks", "the hook"))
-    ]
+    kept = [one for one in sentences if not any(word in one for word in ("guaranteedHooks", "acks"))]
     return ". ".join(kept).rstrip(".") + "." if kept and next_step else ""
 
 

@@ -25,7 +25,7 @@ E = Side.ENDPOINT
 HEADERS = "Check what your program prints before its headers: a warning or debug output breaks the response."
 HTTPS = "Use https:// instead of http:// for this port."
 LOGIN = "This is a login page: exempt the webhook URL from the login, and verify the signature instead."
-HTTP1 = "Enable HTTP/1.1 on your server: hooks are sent with it."
+HTTP1 = "Enable HTTP/1.1 on your server."
 
 
 def attempted(url: str) -> Attempt:

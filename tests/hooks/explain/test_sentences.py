@@ -53,7 +53,7 @@ STATUSES = [
     (
         405,
         "bot.example responded with 405: this path does not accept POST.",
-        "Hooks are POST requests: make the route accept POST.",
+        "Make the route accept POST.",
     ),
     (
         408,
@@ -63,7 +63,7 @@ STATUSES = [
     (
         410,
         "bot.example responded with 410: it says that this URL no longer exists.",
-        "The hook is not retried. Set the instance's new URL.",
+        "It is not retried. Set the new URL.",
     ),
     (
         413,
@@ -73,7 +73,7 @@ STATUSES = [
     (
         415,
         "bot.example responded with 415: it does not accept JSON.",
-        "Hooks are sent as application/json: make the route accept it.",
+        "Make the route accept application/json.",
     ),
     (418, "bot.example responded with 418: it rejected the request.", LOG),
     (
@@ -89,7 +89,7 @@ STATUSES = [
     (
         501,
         "bot.example responded with 501: it does not support the method.",
-        "Hooks are POST requests: make the route accept POST.",
+        "Make the route accept POST.",
     ),
     (
         502,
@@ -397,7 +397,7 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
         {"error": "SSL routines::tlsv1 alert no application protocol"},
         "bot.example supports only HTTP/2.",
         E,
-        "Enable HTTP/1.1 on your server: hooks are sent with it.",
+        "Enable HTTP/1.1 on your server.",
     ),
     (
         Outcome.RESET,
@@ -423,21 +423,21 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     (
         Outcome.BLOCKED,
         {"error": "this server's own"},
-        "bot.example resolves to an address of this server, and this site does not send hooks to those.",
+        "bot.example resolves to an address of this server, and this site sends nothing to those.",
         S,
         ALLOW_OWN,
     ),
     (
         Outcome.BLOCKED,
         {"error": "private"},
-        "bot.example resolves to a private address, and this site does not send hooks to those.",
+        "bot.example resolves to a private address, and this site sends nothing to those.",
         S,
         ALLOW,
     ),
     (
         Outcome.BLOCKED,
         {"error": "IPv4-mapped"},
-        "bot.example resolves to an IPv4-mapped address, and this site does not send hooks to those.",
+        "bot.example resolves to an IPv4-mapped address, and this site sends nothing to those.",
         S,
         ALLOW,
     ),
