@@ -97,9 +97,9 @@ class UnreadableSecrets:
 
 
 class DeletedMeanwhile:
-    """Middleware: 404 if the instance of a request was deleted after the view had found it.
+    """Middleware: 404 if what a request is about was deleted after the view had found it.
 
-    Only a row that refers to a deleted one, or a missing instance or endpoint, counts; other errors stay errors. The
+    Only a row that refers to a deleted one, or a missing row of these models, counts; other errors stay errors. The
     wire contract handles this itself.
     """
 
@@ -111,9 +111,11 @@ class DeletedMeanwhile:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         from hooks.models import Endpoint  # models are not loaded yet when the settings are read
-        from instances.models import Instance
+        from instances.models import AlertWebhook, Instance
 
-        is_missing = isinstance(error, Instance.DoesNotExist | Endpoint.DoesNotExist)
+        is_missing = isinstance(
+            error, Instance.DoesNotExist | Endpoint.DoesNotExist | AlertWebhook.DoesNotExist
+        )
         if not is_missing and not isinstance(error.__cause__, ForeignKeyViolation):
             return None
         log.warning("%s %s: a row was deleted meanwhile (%s)", request.method, request.path, error)

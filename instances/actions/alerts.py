@@ -40,13 +40,14 @@ class AttemptMade(TypedDict):
 
 @transaction.atomic
 def set_url(account: Account, *, url: str, acting_user: User | None) -> AlertWebhook:
-    """Send the account's alerts to this URL from now on. The first time, it also gets its signing secret.
+    """Send the account's alerts to this URL from now on. A new webhook gets a signing secret.
 
     Raises webhook_urls.InvalidUrl.
     """
     checked = webhook_urls.check(url)
     Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-    found = AlertWebhook.objects.filter(pk=account.pk).first()
+    # locked: one that is removed meanwhile must not come back with its old secret
+    found = AlertWebhook.objects.select_for_update(no_key=True).filter(pk=account.pk).first()
     if found is not None and found.url == checked:
         return found
     webhook = found or AlertWebhook(account=account)
@@ -70,22 +71,37 @@ def remove(webhook: AlertWebhook, *, acting_user: User | None) -> None:
 
 @transaction.atomic
 def rotate_secret(webhook: AlertWebhook, *, acting_user: User | None, keep_old: bool = True) -> AlertWebhook:
-    """Create a new signing secret; for a day, alerts are also signed with the old one, unless `keep_old` is false."""
-    row = AlertWebhook.objects.select_for_update(no_key=True).select_related("account").get(pk=webhook.pk)
+    """Create a new signing secret; for a day, alerts are also signed with the old one, unless `keep_old` is false.
+
+    Raises:
+        AlertWebhook.DoesNotExist: it was removed meanwhile.
+    """
+    row = locked(webhook)
     row.previous_secret = row.secret if keep_old else ""
     row.previous_secret_until = timezone.now() + OLD_SECRET if keep_old else None
     row.secret = new_secret()
     row.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
-    audit.record(row, AuditAction.ALERT_SECRET_ROTATED, acting_user=acting_user)
+    audit.record(row, AuditAction.ALERT_SECRET_ROTATED, acting_user=acting_user, old_secret_kept=keep_old)
     return row
 
 
 @transaction.atomic
 def end_previous_secret(webhook: AlertWebhook, *, acting_user: User | None) -> None:
-    """End the old secret of a rotation before its 24 hours are over."""
-    webhook.previous_secret, webhook.previous_secret_until = "", None
-    webhook.save(update_fields=["previous_secret", "previous_secret_until"])
-    audit.record(webhook, AuditAction.ALERT_OLD_SECRET_ENDED, acting_user=acting_user)
+    """End the old secret of a rotation before its 24 hours are over.
+
+    Raises:
+        AlertWebhook.DoesNotExist: it was removed meanwhile.
+    """
+    row = locked(webhook)
+    row.previous_secret, row.previous_secret_until = "", None
+    row.save(update_fields=["previous_secret", "previous_secret_until"])
+    audit.record(row, AuditAction.ALERT_OLD_SECRET_ENDED, acting_user=acting_user)
+
+
+def locked(webhook: AlertWebhook) -> AlertWebhook:
+    """Returns the webhook as it is stored, locked. Raises AlertWebhook.DoesNotExist."""
+    rows = AlertWebhook.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
+    return rows.get(pk=webhook.pk)
 
 
 def send_test(webhook: AlertWebhook, *, acting_user: User | None) -> Alert:

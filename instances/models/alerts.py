@@ -49,8 +49,12 @@ class AlertWebhook(models.Model):
 
     def valid_secrets(self, now: datetime) -> list[str]:
         """Returns the secrets that sign an alert now."""
-        is_previous_valid = self.previous_secret_until is not None and self.previous_secret_until > now
-        return [self.secret, self.previous_secret] if is_previous_valid else [self.secret]
+        return [self.secret, self.previous_secret] if self.old_secret_until(now) else [self.secret]
+
+    def old_secret_until(self, now: datetime) -> datetime | None:
+        """Returns until when alerts are also signed with the old secret; None if they are not."""
+        until = self.previous_secret_until
+        return until if until is not None and until > now else None
 
     def audit_subject(self) -> AuditSubject:
         return AuditSubject("account", self.account_id, str(self.account), self.account_id)

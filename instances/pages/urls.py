@@ -151,6 +151,7 @@ alerts = [
     path("", alert_views.alerts, name="alerts"),
     path("remove/", alert_views.remove, name="remove"),
     path("rotate-secret/", alert_views.rotate_secret, name="rotate-secret"),
+    path("end-secret/", alert_views.end_previous_secret, name="end-secret"),
     path("test/", alert_views.send_test, name="test"),
 ]
 # Two path segments each, so no URL is that of a method of the wire contract.

@@ -27,7 +27,7 @@ SENSITIVE = {
     "accounts:keys", "accounts:key-rotate", "accounts:members", "accounts:member-role", "accounts:member-remove",
     "account-delete", "account_email", "mfa_activate_totp", "mfa_generate_recovery_codes", "instances:token",
     "instances:secret", "instances:secret-end", "instances:delete", "instances:endpoint-secret",
-    "instances:endpoint-secret-end", "account-alerts:rotate-secret",
+    "instances:endpoint-secret-end", "account-alerts:rotate-secret", "account-alerts:end-secret",
 }  # fmt: skip
 # Their names sound like the ones above. Why they do not ask:
 NOT_SENSITIVE = {

@@ -182,6 +182,7 @@ account-alerts:alerts                        GET    302 200 200 200 200 200
 account-alerts:alerts                        POST   302 422 422 422 422 422
 account-alerts:test                          POST   302 404 404 404 302 404
 account-alerts:rotate-secret                 POST   302 404 404 404 302 404
+account-alerts:end-secret                    POST   302 404 404 404 302 404
 account-alerts:remove                        POST   302 404 404 404 302 404
 account-export                               GET    302 200 200 200 200 200
 account-delete                               GET    302 200 200 200 200 200

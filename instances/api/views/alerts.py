@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import exceptions, mixins, serializers, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +19,8 @@ from instances.api.errors import Conflict
 from instances.api.pagination import NewestFirst
 from instances.api.scopes import key_of
 from instances.api.serializers.strict import StrictSerializer
+from instances.api.views.delivery import RotationSerializer
+from instances.api.views.endpoints import validated
 from instances.limits import manual_request_limit
 from instances.models import Alert, AlertState, AlertWebhook
 
@@ -56,12 +59,16 @@ class AlertWebhookSerializer(serializers.Serializer[AlertWebhook]):
 
     url = serializers.CharField()
     secret = serializers.CharField(help_text="Verifies `webhook-signature` (Standard Webhooks).")
-    previousSecretUntil = serializers.DateTimeField(
-        source="previous_secret_until",
-        allow_null=True,
-        help_text="Until then, alerts are also signed with the previous secret. Null: it was not rotated.",
+    previousSecretUntil = serializers.SerializerMethodField(
+        method_name="get_previous_until",
+        help_text="Until then, alerts are also signed with the previous secret. Null: only with this one.",
     )
     createdAt = serializers.DateTimeField(source="created_at")
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_previous_until(self, webhook: AlertWebhook) -> Any:
+        until = webhook.old_secret_until(timezone.now())
+        return serializers.DateTimeField().to_representation(until) if until else None
 
 
 class AlertUrlSerializer(StrictSerializer):
@@ -135,13 +142,10 @@ class AlertWebhookView(APIView):
         ],
     )
     def put(self, request: Request) -> Response:
-        given = AlertUrlSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        url = validated(AlertUrlSerializer, request)["url"]
         account = key_of(request).account
         try:
-            webhook = actions.set_url(
-                account, url=given.validated_data["url"], acting_user=current_user(request)
-            )
+            webhook = actions.set_url(account, url=url, acting_user=current_user(request))
         except InvalidUrl as error:
             raise exceptions.ValidationError({"url": str(error)}) from None
         return Response(AlertWebhookSerializer(webhook).data)
@@ -164,9 +168,9 @@ class AlertSecretView(APIView):
         tags=["Issues"],
         operation_id="rotateAlertSecret",
         summary="Rotate the secret of alerts",
-        description="For 24 hours, alerts are also signed with the old one.",
-        request=None,
-        responses={200: AlertWebhookSerializer, **schema.error_responses(404)},
+        description="For 24 hours, alerts are also signed with the old one, unless `keepOld` is false.",
+        request=RotationSerializer,
+        responses={200: AlertWebhookSerializer, **schema.error_responses(400, 404)},
         examples=[
             OpenApiExample(
                 "Rotated",
@@ -176,7 +180,10 @@ class AlertSecretView(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        webhook = actions.rotate_secret(get_webhook(request), acting_user=current_user(request))
+        keep_old = validated(RotationSerializer, request)["keepOld"]
+        webhook = actions.rotate_secret(
+            get_webhook(request), acting_user=current_user(request), keep_old=keep_old
+        )
         return Response(AlertWebhookSerializer(webhook).data)
 
 

@@ -24,7 +24,7 @@ class RotationSerializer(StrictSerializer):
     keepOld = serializers.BooleanField(
         required=False,
         default=True,
-        help_text="If true, hooks are also signed with the old secret for 24 hours. If false, it is invalid "
+        help_text="If true, requests are also signed with the old secret for 24 hours. If false, it is invalid "
         "immediately.",
     )
 

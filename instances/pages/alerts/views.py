@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -72,6 +73,7 @@ def page_context(request: HttpRequest, account: Account, form: AlertUrlForm) -> 
         "webhook": webhook,
         "rows": [row_of(alert) for alert in rows],
         "max_attempts": actions.MAX_ATTEMPTS,
+        "old_secret_until": webhook.old_secret_until(timezone.now()) if webhook else None,
         "may_change": Account.objects.changeable_by(request.user).filter(pk=account.pk).exists(),
     }
 
@@ -103,6 +105,15 @@ def remove(request: HttpRequest) -> HttpResponse:
 def rotate_secret(request: HttpRequest) -> HttpResponse:
     actions.rotate_secret(own_webhook(request), acting_user=current_user(request))
     messages.success(request, "The new secret is valid now. The old one ends in 24 hours.")
+    return redirect("account-alerts:alerts")
+
+
+@require_POST
+@login_required
+@password_required
+def end_previous_secret(request: HttpRequest) -> HttpResponse:
+    actions.end_previous_secret(own_webhook(request), acting_user=current_user(request))
+    messages.success(request, "The old secret is no longer valid.")
     return redirect("account-alerts:alerts")
 
 

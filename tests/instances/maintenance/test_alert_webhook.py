@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook
 
 from accounts.models import Account, AuditEntry
 from hooks import http
 from hooks.actions.issues import acknowledge
+from hooks.explain.failure_causes import STATUSES
+from hooks.explain.sentences import explain_response
 from hooks.maintenance import issues
 from hooks.models import Attempt, Hook, Issue, Outcome
 from hooks.urls.webhook_urls import InvalidUrl
@@ -24,7 +29,8 @@ from instances.pages.docs.openapi_document import DOCUMENT, parse
 from tests.factories import AccountFactory, InstanceFactory, create_issue
 from tests.hooks.attempted import attempt_hook
 from tests.openapi import pointer, validator
-from tests.receiver import Receiver
+from tests.receiver import Answer, Received, Receiver
+from tests.threads import results_in_threads, wait_until_a_session_waits
 
 pytestmark = pytest.mark.django_db
 
@@ -252,6 +258,61 @@ def test_a_test_alert_is_sent_once_and_is_marked(webhook: AlertWebhook, receiver
     # without what is true of hooks only
     assert alert.attempts[0]["nextStep"] == "Check that your server runs."
     assert sent.headers["webhook-attempt"] == "1/1"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_the_next_step_of_an_alert_says_nothing_of_hooks(status: int) -> None:
+    response = http.Response(Outcome.NOT_200, status=status)
+    step = alerts.without_hooks(explain_response(response, url="https://ops.example.com/").next_step)
+    assert step
+    assert not re.search(r"(?i)\b(hooks?|guaranteedHooks|acks?|instance)\b", step)
+
+
+def test_an_attempt_has_the_time_at_which_it_started_not_at_which_it_waited_for_a_thread(
+    webhook: AlertWebhook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alert_webhook, "THREADS", 1)
+    responded = []
+
+    def respond(_: Received) -> Answer:
+        responded.append(timezone.now())
+        return 200, {}, b""
+
+    receiver.answers = respond
+    for _ in range(2):
+        Alert.objects.create(webhook=webhook, body=b"{}", next_attempt_at=timezone.now())
+    alert_webhook.send_waiting()
+    times = [datetime.fromisoformat(alert.attempts[0]["at"]) for alert in Alert.objects.all()]
+    assert max(times) >= min(responded)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_url_that_is_set_while_the_webhook_is_removed_gets_a_new_secret(
+    shop: Instance, webhook: AlertWebhook, receiver: Receiver
+) -> None:
+    is_removed = Event()
+
+    def set_url(_: int) -> AlertWebhook:
+        is_removed.wait(30)
+        return alerts.set_url(shop.owner, url=f"{receiver.url}new", acting_user=None)
+
+    def remove(_: int) -> None:
+        with transaction.atomic():
+            alerts.remove(webhook, acting_user=None)
+            is_removed.set()
+            wait_until_a_session_waits(connection.connection)
+
+    [found, _] = results_in_threads(lambda number: (set_url, remove)[number](number), 2)
+    assert found and found.secret != webhook.secret
+    assert [(one.url, one.secret) for one in AlertWebhook.objects.all()] == [(found.url, found.secret)]
+
+
+def test_changes_of_a_webhook_that_is_removed_meanwhile_are_refused(webhook: AlertWebhook) -> None:
+    AlertWebhook.objects.all().delete()
+    for change in (alerts.rotate_secret, alerts.end_previous_secret):
+        with pytest.raises(AlertWebhook.DoesNotExist):
+            change(webhook, acting_user=None)
+    assert not AlertWebhook.objects.exists()
 
 
 def test_a_removed_webhook_and_a_deleted_account_leave_nothing(

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import Account
+from accounts.models import Account, AuditEntry
 from instances.actions import alerts
 from instances.models import Alert, AlertWebhook
 from tests.factories import AccountFactory
@@ -47,10 +48,54 @@ def test_the_webhook_is_set_tested_and_removed(client: Client, alice: Account) -
     assert webhook.secret in shown(client)
     client.post(reverse("account-alerts:rotate-secret"))
     assert webhook.secret not in shown(client)
-    assert "The old secret signs too until" in shown(client)
+    assert "The old secret is valid until" in shown(client)
     client.post(reverse("account-alerts:remove"))
     assert not AlertWebhook.objects.exists()
     assert client.post(reverse("account-alerts:test")).status_code == 404
+
+
+def test_the_old_secret_ends_after_a_day_or_at_once(client: Client, alice: Account) -> None:
+    alerts.set_url(alice, url="http://127.0.0.1:9/", acting_user=None)
+    client.force_login(alice.owner)
+    end = reverse("account-alerts:end-secret")
+    client.post(reverse("account-alerts:rotate-secret"))
+    assert f'action="{end}"' in shown(client)
+    assert "Rotate the secret again? The old one ends immediately" in shown(client)
+    assert "The old secret is no longer valid." in shown(client, client.post(end, follow=True))
+    webhook = AlertWebhook.objects.get()
+    assert webhook.valid_secrets(timezone.now()) == [webhook.secret]
+    assert AuditEntry.objects.filter(action="alerts.old_secret_ended").count() == 1
+    assert end not in shown(client)
+
+    client.post(reverse("account-alerts:rotate-secret"))
+    AlertWebhook.objects.update(previous_secret_until=timezone.now())
+    assert end not in shown(client) and "The old secret is valid until" not in shown(client)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("page", "action"),
+    [
+        ("rotate-secret", "rotate_secret"),
+        ("end-secret", "end_previous_secret"),
+        ("test", "send_test"),
+        ("remove", "remove"),
+    ],
+)
+def test_a_webhook_that_another_tab_removes_is_gone_without_an_error(
+    client: Client, alice: Account, monkeypatch: pytest.MonkeyPatch, page: str, action: str
+) -> None:
+    alerts.set_url(alice, url="http://127.0.0.1:9/", acting_user=None)
+    client.force_login(alice.owner)
+    original = getattr(alerts, action)
+
+    def removed_before(*args: Any, **kwargs: Any) -> Any:
+        AlertWebhook.objects.all().delete()
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(alerts, action, removed_before)
+    assert client.post(reverse(f"account-alerts:{page}")).status_code == (302 if page == "remove" else 404)
+    assert (AlertWebhook.objects.count(), Alert.objects.count()) == (0, 0)
 
 
 @pytest.mark.parametrize(
