@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from accounts.models import Account
+from hooks import http
 from hooks.explain.issues import explain_issues
 from hooks.log.issue_hooks import count_hooks
 from hooks.models import Issue, IssueState
@@ -82,15 +83,18 @@ def send_waiting() -> int:
     ends, made = time.monotonic() + RUN_SECONDS, 0
     while time.monotonic() < ends and (alerts := claim_alerts()):
         with ThreadPoolExecutor(THREADS) as threads:
-            started = {}
-            for alert in alerts:
-                at = timezone.now()
-                started[threads.submit(post, alert, at=at)] = alert, at
+            started = {threads.submit(make_attempt, alert): alert for alert in alerts}
             for done in as_completed(started):
-                alert, at = started[done]
-                record_response(alert, at=at, response=done.result())
+                at, response = done.result()
+                record_response(started[done], at=at, response=response)
         made += len(alerts)
     return made
+
+
+def make_attempt(alert: Alert) -> tuple[datetime, http.Response]:
+    """Returns when the attempt started, which is after it waited for a thread, and the response. Queries nothing."""
+    at = timezone.now()
+    return at, post(alert, at=at)
 
 
 @transaction.atomic
