@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models.signals import post_migrate
 from django.test import Client
+from psycopg.pq import TransactionStatus
 
 from chatapi.runtime.postgres import server as postgres_server
 from hooks.models import CountingStart
@@ -77,6 +78,17 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 10, 20)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Closes a connection whose statement was cut off by the time limit of the test before; it is opened again.
+
+    Every other test of the process would fail with "another command is already in progress".
+    """
+    session = connection.connection
+    if session is not None and session.info.transaction_status == TransactionStatus.ACTIVE:
+        connection.close()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

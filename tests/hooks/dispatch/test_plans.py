@@ -29,6 +29,7 @@ from tests.bench import million
 from tests.bench.log_filters import FILTERS, OVERVIEWS
 from tests.hooks.dispatch.test_lanes import hook as claimed
 
+pytestmark = pytest.mark.timeout(900)  # the first test fills the tables
 WHOLE_TABLE = re.compile(r"Seq Scan on ((?:hooks_hook|hooks_attempt|hooks_minutecount)(?!_id_seq)\w*)")
 
 
