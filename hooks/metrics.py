@@ -24,10 +24,10 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from hooks import tallies
-from hooks.log.delays import waiting_bounds
+from hooks.log.delays import OPEN_LANES, waiting_bounds
+from hooks.log.index_order import execute_in_index_order
 from hooks.models import HEARTBEAT_AGE, Endpoint, Measure, Outcome, Role, Runner, State, is_alive
-from hooks.sql.lane_queries import IN_BOUNDS, earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
-from hooks.urls import destination
+from hooks.sql.lane_queries import IN_BOUNDS, unclaimed
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
 
@@ -114,22 +114,16 @@ class Waiting(NamedTuple):
 
 # Lanes with waiting hooks are found by loose index scans (one probe per lane), then counted by the index.
 # statement_timestamp() bounds the scan of the retries; clock_timestamp() is volatile, and all of them would be read.
-# BETWEEN and the order leave only hooks_hook_retrying, which has no retry of another lane.
+# BETWEEN and the order leave only hooks_hook_state and hooks_hook_retrying, which has no retry of another lane.
 WAITING = f"""
-WITH RECURSIVE {lanes_cte(State.QUEUED)}, {earliest_retries_cte()}, open_lane AS (
-    SELECT e.id AS endpoint_id, e.parallel, l.cursor FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id
-    JOIN hooks_lane l ON l.endpoint_id = lane.endpoint_id
-    WHERE {destination.can_send_sql()} AND NOT {held_by_retry_sql()}
-), open_retry AS (
-    SELECT e.id AS endpoint_id, e.parallel, retry.next_attempt_at
-    FROM retry JOIN hooks_endpoint e ON e.id = retry.endpoint_id
-    WHERE retry.next_attempt_at <= statement_timestamp() AND {destination.can_send_sql()}
-)
+WITH RECURSIVE {OPEN_LANES}
 SELECT class.parallel, 'first', (
     SELECT count(*) FROM (
         SELECT FROM open_lane l CROSS JOIN LATERAL (
             SELECT FROM hooks_hook
-            WHERE state = 'queued' AND endpoint_id = l.endpoint_id AND id > l.cursor AND {IN_BOUNDS} LIMIT %(limit)s
+            WHERE state = 'queued' AND endpoint_id BETWEEN l.endpoint_id AND l.endpoint_id AND id > l.cursor
+                AND {IN_BOUNDS}
+            ORDER BY endpoint_id, id LIMIT %(limit)s
         ) of_lane WHERE l.parallel = class.parallel LIMIT %(limit)s
     ) counted
 ), (
@@ -145,10 +139,11 @@ SELECT class.parallel, 'retry', (
             WHERE state = 'retrying' AND endpoint_id BETWEEN r.endpoint_id AND r.endpoint_id
                 AND next_attempt_at <= statement_timestamp() AND {IN_BOUNDS}
             ORDER BY endpoint_id, next_attempt_at LIMIT %(limit)s
-        ) of_lane WHERE r.parallel = class.parallel LIMIT %(limit)s
+        ) of_lane WHERE r.parallel = class.parallel AND r.next_attempt_at <= statement_timestamp() LIMIT %(limit)s
     ) counted
 ), (
-    SELECT min(r.next_attempt_at) FROM open_retry r WHERE r.parallel = class.parallel
+    SELECT min(r.next_attempt_at) FROM open_retry r
+    WHERE r.parallel = class.parallel AND r.next_attempt_at <= statement_timestamp()
 ) FROM (VALUES (false), (true)) AS class (parallel)
 """
 
@@ -161,7 +156,7 @@ def waiting() -> list[Waiting]:
     now = timezone.now()
     bounds = waiting_bounds()
     with connection.cursor() as cursor:
-        cursor.execute(WAITING, {"limit": MAX_WAITING, **bounds})
+        execute_in_index_order(cursor, WAITING, {"limit": MAX_WAITING, **bounds})
         found = cursor.fetchall()
     return [
         Waiting(

@@ -11,14 +11,16 @@ from django.db.models import F, Q
 
 from hooks.log.index_order import execute_in_index_order, in_index_order
 from hooks.models import Hook, HookQuerySet, Lane, State
+from hooks.sql.lane_queries import newest_lane
 
 MAX_COUNT = 10_000
 # For each state, and for the queued hooks that are being sent (see Lane), the index of states is read, one endpoint
 # after the other, until MAX_COUNT are found: 70 ms for 1 000 endpoints with a million hooks. All are one statement:
 # each subquery is planned for every partition, and planning one per state took longer than counting.
 # `= ANY (ARRAY[…])` with the column in ORDER BY: see endpoint_numbers.
-# The cursor is looked up and not joined: a join may read all lanes for each endpoint.
-COUNTS = """
+# The cursor is looked up and not joined: a join may read all lanes for each endpoint, with the statistics of a small
+# table. So may a look-up without an order.
+COUNTS = f"""
 SELECT wanted.name, (
     SELECT count(*) FROM (
         SELECT FROM unnest(%(endpoints)s::bigint[]) AS endpoint (id)
@@ -26,7 +28,7 @@ SELECT wanted.name, (
             SELECT FROM hooks_hook
             WHERE endpoint_id = endpoint.id AND state = ANY (ARRAY[wanted.state])
                 AND id <= CASE WHEN wanted.name = 'being sent'
-                    THEN coalesce((SELECT l.cursor FROM hooks_lane l WHERE l.endpoint_id = endpoint.id), 0)
+                    THEN coalesce(({newest_lane("l.cursor", "endpoint.id")}), 0)
                     ELSE 9223372036854775807 END
             ORDER BY state, id LIMIT %(limit)s
         ) AS of_endpoint

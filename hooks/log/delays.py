@@ -18,40 +18,64 @@ from django.utils import timezone
 from hooks.log.index_order import execute_in_index_order
 from hooks.models import Role, Runner, State, is_alive
 from hooks.sql import partitions
-from hooks.sql.lane_queries import earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
+from hooks.sql.lane_queries import (
+    earliest_retries_cte,
+    held_by_retry_sql,
+    lanes_cte,
+    newest_lane,
+    unclaimed,
+)
 from hooks.urls import destination
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
 
-# The first unclaimed hook and the earliest retry of each lane: two loose index scans, one probe per lane. In the order
-# of their times, retries would be read up to the first of an open lane, and a paused one may have a million.
+
+def open_endpoint(lane: str, condition: str = "true") -> str:
+    """A SELECT of the endpoint of `lane.endpoint_id`, if it can send and the condition on `e` holds.
+
+    LIMIT keeps the planner from joining: with the statistics of an empty table, all lanes were read for each endpoint.
+    """
+    return f"""SELECT e.id, e.parallel FROM hooks_endpoint e
+        WHERE e.id BETWEEN {lane}.endpoint_id AND {lane}.endpoint_id AND {destination.can_send_sql()} AND {condition}
+        ORDER BY e.id LIMIT 1"""
+
+
+# The lanes with waiting hooks that can be sent, and the earliest retry of each: two loose index scans, one probe per
+# lane. In the order of their times, retries would be read up to the first of an open lane, and a paused one may have a
+# million. After WITH RECURSIVE, in index order.
+OPEN_LANES = f"""
+{lanes_cte(State.QUEUED)}, {earliest_retries_cte()}, open_lane AS MATERIALIZED (
+    SELECT e.id AS endpoint_id, e.parallel, ({newest_lane("l.cursor", "e.id")}) AS cursor
+    FROM lane CROSS JOIN LATERAL ({open_endpoint("lane", f"NOT {held_by_retry_sql()}")}) e
+), open_retry AS MATERIALIZED (
+    SELECT e.id AS endpoint_id, e.parallel, retry.next_attempt_at
+    FROM retry CROSS JOIN LATERAL ({open_endpoint("retry")}) e
+)
+"""
 OLDEST = f"""
-WITH RECURSIVE {lanes_cte(State.QUEUED)}, {earliest_retries_cte()}
+WITH RECURSIVE {OPEN_LANES}
 SELECT min(due) FROM (
-    SELECT first.created_at AS due
-    FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id AND {destination.can_send_sql()}
-        AND NOT {held_by_retry_sql()}
-    JOIN hooks_lane l ON l.endpoint_id = lane.endpoint_id
-    CROSS JOIN LATERAL (
+    SELECT first.created_at AS due FROM open_lane l CROSS JOIN LATERAL (
         {unclaimed("created_at")}
     ) first
     UNION ALL
-    SELECT retry.next_attempt_at
-    FROM retry JOIN hooks_endpoint e ON e.id = retry.endpoint_id AND {destination.can_send_sql()}
+    SELECT next_attempt_at FROM open_retry
 ) oldest WHERE due < %(before)s
 """
 
 # Of each endpoint that can send: its first unclaimed hook, its oldest retry and its earliest one. One subquery finds
-# the first two, because each is planned for every partition. `= ANY (ARRAY[…])`: see endpoint_numbers.
+# the first two, because each is planned for every partition. `= ANY (ARRAY[…])`: see endpoint_numbers. The cursor is
+# looked up and not joined: see counts.COUNTS.
 WAITING = f"""
 SELECT e.parallel, e.strict, waiting.queued_at, waiting.queued_id, earliest.next_attempt_at, waiting.retry_id
 FROM hooks_endpoint e
-LEFT JOIN hooks_lane l ON l.endpoint_id = e.id
 CROSS JOIN LATERAL (
     SELECT min(found.created_at) FILTER (WHERE first.state = 'queued') AS queued_at,
         min(found.id) FILTER (WHERE first.state = 'queued') AS queued_id,
         min(found.id) FILTER (WHERE first.state = 'retrying') AS retry_id
-    FROM (VALUES ('queued', coalesce(l.cursor, 0)), ('retrying', 0)) AS first (state, after)
+    FROM (
+        VALUES ('queued', coalesce(({newest_lane("l.cursor", "e.id")}), 0)), ('retrying', 0)
+    ) AS first (state, after)
     CROSS JOIN LATERAL (
         SELECT id, created_at FROM hooks_hook
         WHERE endpoint_id = e.id AND state = ANY (ARRAY[first.state]) AND id > first.after ORDER BY state, id LIMIT 1
@@ -69,7 +93,7 @@ def oldest_due(before: datetime) -> datetime | None:
     """Returns when the oldest waiting hook became due; None unless that was earlier than `before`."""
     bounds = waiting_bounds()
     with connection.cursor() as cursor:
-        cursor.execute(OLDEST, {"before": before, **bounds})
+        execute_in_index_order(cursor, OLDEST, {"before": before, **bounds})
         row = cursor.fetchone()
     return row[0] if row else None
 

@@ -24,6 +24,7 @@ from django.db.models.expressions import RawSQL
 
 from hooks.log.selection import RESPONSES, Filter, matching
 from hooks.models import Hook, HookQuerySet, Kind, Outcome, ResponseClass, State
+from hooks.sql.lane_queries import newest_lane
 from hooks.sql.partitions import first_id, today
 
 # Found by an index that has another order: their few rows are sorted.
@@ -64,9 +65,9 @@ def execute_in_index_order(cursor: CursorWrapper, sql: str, parameters: Any) -> 
 
 # Until the result of a first attempt is recorded, the row of a hook that is being sent says `queued` (see Lane); these
 # conditions are those of in_states() in hooks/models/hooks.py, as bounds of an index scan. `wanted`: see newest_sql().
-CURSOR = "(SELECT l.cursor FROM hooks_lane l WHERE l.endpoint_id = wanted.id"
-CLAIMED = f'"hooks_hook"."id" <= {CURSOR} AND l.owner IS NOT NULL)'
-NOT_CLAIMED = f'"hooks_hook"."id" > {CURSOR})'
+OF_OWNED = "CASE WHEN l.owner IS NOT NULL THEN l.cursor END"
+CLAIMED = f'"hooks_hook"."id" <= ({newest_lane(OF_OWNED, "wanted.id")})'
+NOT_CLAIMED = f'"hooks_hook"."id" > ({newest_lane("l.cursor", "wanted.id")})'
 
 
 def is_true(sql: str) -> RawSQL:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from chatapi.database.checks import NOT_NEGATIVE, one_of, pattern_of
 from hooks.body_masking import MaskedBinaryField
 from hooks.models.choices import UNFINISHED, Kind, Outcome, ResponseClass, Side, SkipReason, State, Trigger
-from hooks.models.endpoints import Endpoint
+from hooks.models.endpoints import Endpoint, Lane
 
 
 def new_public_id(at: datetime | None = None) -> uuid.UUID:
@@ -85,11 +85,25 @@ def in_states(states: Collection[str]) -> models.Q:
     """Returns the condition for hooks that are in one of these states, as `show_sending` shows them."""
     wanted = models.Q(state__in=states)
     if State.SENDING in states and State.QUEUED not in states:
-        return wanted | models.Q(pk__in=Hook.objects.claimed_by_cursor().values("pk"))
+        return wanted | is_claimed_by_cursor()
     if State.QUEUED in states and State.SENDING not in states:
         others = models.Q(state__in=[state for state in states if state != State.QUEUED])
-        return others | models.Q(state=State.QUEUED, endpoint__lane__cursor__lt=models.F("pk"))
+        return others | models.Q(state=State.QUEUED, pk__gt=cursor_of_lane())
     return wanted
+
+
+def cursor_of_lane(*conditions: models.Q) -> models.Subquery:
+    """Returns the cursor of the hook's lane; null if the lane does not meet the conditions.
+
+    A subquery and no join: with the statistics of an emptied table, each lane was joined with all queued hooks.
+    """
+    lane = Lane.objects.filter(*conditions, endpoint=models.OuterRef("endpoint_id"))
+    return models.Subquery(lane.order_by("-endpoint").values("cursor")[:1])
+
+
+def is_claimed_by_cursor() -> models.Q:
+    """Returns the condition for queued hooks that a dispatcher has claimed: at most those that it has in its memory."""
+    return models.Q(state=State.QUEUED, pk__lte=cursor_of_lane(models.Q(owner__isnull=False)))
 
 
 class HookQuerySet(models.QuerySet["Hook"]):
@@ -105,14 +119,6 @@ class HookQuerySet(models.QuerySet["Hook"]):
         found.shows_sending = True
         return found
 
-    def claimed_by_cursor(self) -> HookQuerySet:
-        """Returns the queued hooks that a dispatcher has claimed: at most those that it has in its memory."""
-        return self.filter(
-            state=State.QUEUED,
-            endpoint__lane__owner__isnull=False,
-            endpoint__lane__cursor__gte=models.F("pk"),
-        ).order_by()
-
     def _clone(self) -> HookQuerySet:
         copy: HookQuerySet = super()._clone()  # type: ignore[misc]  # django-stubs does not know it
         copy.shows_sending = self.shows_sending
@@ -126,9 +132,8 @@ class HookQuerySet(models.QuerySet["Hook"]):
             queued = [hook for hook in found if isinstance(hook, Hook) and hook.state == State.QUEUED]
             if queued:
                 keys = [hook.pk for hook in queued]
-                sending = set(
-                    Hook.objects.claimed_by_cursor().filter(pk__in=keys).values_list("pk", flat=True)
-                )
+                claimed = Hook.objects.filter(is_claimed_by_cursor(), pk__in=keys).order_by()
+                sending = set(claimed.values_list("pk", flat=True))
                 for hook in queued:
                     if hook.pk in sending:
                         hook.state = State.SENDING

@@ -16,6 +16,7 @@ from hooks.dispatch import claim, due_lanes, record
 from hooks.dispatch.attempts import attempt_result
 from hooks.http import Response
 from hooks.log import delays
+from hooks.log.index_order import in_index_order
 from hooks.models import Endpoint, Outcome, PauseReason
 from tests.bench import million
 from tests.factories import InstanceFactory
@@ -87,10 +88,11 @@ def of_monitoring(lanes: list[int]) -> Buffers:
     with connection.cursor() as cursor:
         cursor.execute(worker_slots.INDEX_LOOKUPS_ONLY.replace("= off", "= on"))
     bounds = delays.waiting_bounds()
-    return {
-        delays.OLDEST: buffers(delays.OLDEST, {"before": timezone.now(), **bounds}),
-        metrics.WAITING: buffers(metrics.WAITING, {"limit": 10, **bounds}),
-    }
+    with in_index_order({}):
+        return {
+            delays.OLDEST: buffers(delays.OLDEST, {"before": timezone.now(), **bounds}),
+            metrics.WAITING: buffers(metrics.WAITING, {"limit": 10, **bounds}),
+        }
 
 
 @pytest.fixture(scope="module")
