@@ -15,9 +15,15 @@ def explain_issues(issues: Iterable[Issue]) -> dict[int, Explanation]:
     Without the attempt, which an instance's cleaning may delete, the outcome and the status code are explained.
     """
     found = list(issues)
-    keys = [issue.last_attempt for issue in found]
-    attempts = {attempt.pk: attempt for attempt in Attempt.objects.filter(pk__in=keys).order_by()}
-    return {issue.pk: explain_issue(issue, attempts.get(issue.last_attempt)) for issue in found}
+    newest = newest_attempts(found)
+    return {issue.pk: explain_issue(issue, newest.get(issue.pk)) for issue in found}
+
+
+def newest_attempts(issues: Iterable[Issue]) -> dict[int, Attempt]:
+    """Returns the newest failed attempt of each issue by the issue's key, if it still exists. One query."""
+    issue_of = {issue.last_attempt: issue.pk for issue in issues}
+    attempts = Attempt.objects.filter(pk__in=list(issue_of)).order_by()
+    return {issue_of[attempt.pk]: attempt for attempt in attempts}
 
 
 def explain_issue(issue: Issue, newest: Attempt | None) -> Explanation:

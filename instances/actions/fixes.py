@@ -25,15 +25,29 @@ from instances.models import Instance
 from instances.settings_table import FLAGS_OF_KINDS, find
 
 GUARANTEED = "guaranteedHooks"
+ARCHIVED = "processArchive"
+# The settings that a fix can turn on, by their wire names.
+SETTINGS = (*FLAGS_OF_KINDS.values(), ARCHIVED, GUARANTEED)
 CHANGED_SINCE = "The webhook URL or the hook was changed since this page was shown. Look at the hook again."
 
 
 class UrlFix(NamedTuple):
-    """The endpoint's URL and the one to use instead; `is_other_host`: its host is another one."""
+    """The endpoint's URL, empty if it has none, and the one to use instead; `is_other_host`: the response led to it."""
 
     now: str
     url: str
     is_other_host: bool
+
+
+class Fixes(NamedTuple):
+    """What the product can change: the URL, or the setting with this wire name; at most one of them."""
+
+    url: UrlFix | None = None
+    setting: str = ""
+
+    @property
+    def suggested_url(self) -> str:
+        return self.url.url if self.url else ""
 
 
 class Resends(NamedTuple):
@@ -45,17 +59,32 @@ class Resends(NamedTuple):
     all: Count = Count()
 
 
-def url_fix(hook: Hook, attempt: Attempt | None) -> UrlFix | None:
+def suggested_fixes(hook: Hook, instance: Instance, attempt: Attempt | None) -> Fixes:
+    """Returns the fixes of a hook by its newest attempt: those of the buttons on its page, and of REST.
+
+    No query; the hook's endpoint must be loaded.
+    """
+    url = url_fix(hook, attempt)
+    # retries at the wrong URL would fail, too
+    return Fixes(url, "" if url else switch_fix(hook, instance))
+
+
+def url_fix(hook: Hook, attempt: Attempt | None, *, is_test: bool = False) -> UrlFix | None:
     """Returns the fix of a hook by its newest attempt; None if the attempt suggests none or is out of date.
 
     No query; the hook's endpoint must be loaded. The attempt is out of date if the hook was delivered since, or if the
-    endpoint has another URL now. `chatapi listen` sets the URL of its endpoint itself.
+    endpoint has another URL now. With `is_test` a simulated hook was a test of a URL that need not be saved.
+    `chatapi listen` sets the URL of its endpoint itself.
     """
     endpoint = hook.endpoint
     if attempt is None or hook.state == State.DELIVERED or endpoint.is_removed or endpoint.is_listener:
         return None
-    url = suggested_url(attempt) if attempt.url == endpoint.url else ""
-    return UrlFix(endpoint.url, url, host_of(url) != host_of(endpoint.url)) if url else None
+    if attempt.url != endpoint.url and not (is_test and hook.simulated):
+        return None
+    url = suggested_url(attempt)
+    if not url or url == endpoint.url:
+        return None
+    return UrlFix(endpoint.url, url, host_of(url) != host_of(attempt.url))
 
 
 def switch_fix(hook: Hook, instance: Instance) -> str:
@@ -67,7 +96,7 @@ def switch_fix(hook: Hook, instance: Instance) -> str:
         case State.SKIPPED, SkipReason.FLAG_OFF:
             name = FLAGS_OF_KINDS.get(Kind(hook.kind), "")
         case State.SKIPPED, SkipReason.ARCHIVED:
-            name = "processArchive"
+            name = ARCHIVED
         case State.FAILED, _ if hook.attempts_made and not hook.simulated:
             is_off = not hook.endpoint.guaranteed and not hook.endpoint.is_removed
             return GUARANTEED if is_off and hook.attempts_allowed < GUARANTEED_ATTEMPTS else ""
@@ -92,18 +121,26 @@ def resends_of(hook: Hook, attempt: Attempt | None) -> Resends:
 
 @transaction.atomic
 def use_suggested_url(
-    hook: Hook, *, instance: Instance, url: str, resend: bool, others: bool, acting_user: User | None
+    hook: Hook,
+    *,
+    instance: Instance,
+    url: str,
+    resend: bool = False,
+    others: bool = False,
+    is_test: bool = False,
+    acting_user: User | None,
 ) -> str:
     """Set the URL that the hook's newest attempt suggests; returns what was done, as sentences for the user.
 
     `url` must be that URL. With `resend` the hook is sent again, with `others` also the failed hooks of its issue.
+    `is_test`: see url_fix().
 
     Raises:
         NotPossible: another URL, or none, is suggested now; nothing was changed.
         webhook_urls.InvalidUrl: as for any other URL.
     """
     attempt = newest_attempt(hook)
-    fix = url_fix(hook, attempt)
+    fix = url_fix(hook, attempt, is_test=is_test)
     if fix is None or fix.url != url:
         raise NotPossible(CHANGED_SINCE)
     again = resends_of(hook, attempt)

@@ -184,7 +184,7 @@ ENDPOINT = {
     "cancelling": False,
     "failingSince": None,
 }
-HOOK = {
+HOOK: dict[str, Any] = {
     "id": "hook_0192f4c65d7b7c33a1e04be1f1d6e1aa",
     "instanceId": "1203344556",
     "endpointId": "1099511627776",
@@ -192,6 +192,8 @@ HOOK = {
     "state": "failed",
     "explanation": "Not delivered: example.com responded with 500.",
     "skipReason": None,
+    "suggestedUrl": None,
+    "suggestedSetting": "guaranteedHooks",
     "messageId": "true_17680561234@c.us_3EB0957AD66BAFF57D1D",
     "chatId": "17680561234@c.us",
     "simulated": False,
@@ -241,8 +243,26 @@ HOOK = {
             "error": None,
             "explanation": "example.com responded with 500: your server failed while handling it.",
             "nextStep": "Check your server's error log for this time.",
+            "suggestedUrl": None,
         }
     ],
+}
+REDIRECTED_ATTEMPT = HOOK["attempts"][0] | {
+    "trigger": "simulation",
+    "answer": HOOK["attempts"][0]["answer"]
+    | {"status": 301, "headers": [["location", "/hook/"]], "body": "", "size": 0},
+    "outcome": "redirect",
+    "explanation": "example.com responded with 301, a redirect to https://example.com/hook/. Redirects are not "
+    "followed; only 200 counts.",
+    "nextStep": "Set the URL to the target of the redirect.",
+    "suggestedUrl": "https://example.com/hook/",
+}
+REDIRECTED_HOOK = HOOK | {
+    "explanation": "Failed after attempt 1 of 1 (responded with 301).",
+    "simulated": True,
+    "suggestedUrl": "https://example.com/hook/",
+    "suggestedSetting": None,
+    "attempts": [REDIRECTED_ATTEMPT],
 }
 REDELIVERY = {
     "id": "redelivery_0192f4c65d7b7c33a1e04be1f1d6e1aa",
@@ -274,6 +294,8 @@ ISSUE = {
     "status": 500,
     "explanation": "example.com responded with 500: your server failed while handling it.",
     "nextStep": "Check your server's error log for this time. Respond with 200 to acks and unknown families too.",
+    "suggestedUrl": None,
+    "suggestedSetting": "guaranteedHooks",
     "hooks": 41,
     "missed": 41,
     "firstFailedAt": "2030-01-01T14:02:11Z",

@@ -31,7 +31,7 @@ from testing_tools.simulation.drafts import preview_headers
 from testing_tools.simulation.kinds import SimulationKind, hook_kind
 from testing_tools.simulation.runs import InvalidRun
 
-SIMULATED = schema.HOOK | {"simulated": True}
+SIMULATED = schema.HOOK | {"simulated": True, "suggestedSetting": None}
 PREVIEW = {
     "kind": "delivered",
     "fields": {

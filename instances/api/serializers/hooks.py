@@ -3,13 +3,16 @@
 import base64
 from typing import Any
 
+from django.db.models import prefetch_related_objects
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from chatapi.ui.body_reading import cut_text, readable
 from hooks.explain.sentences import explain, explain_hook
+from hooks.explain.suggested_urls import suggested_url
 from hooks.explain.verdicts import explanation_in_full, failed_phase, technical_error, verdict_of
 from hooks.models import Attempt, Hook, Kind, Outcome, Phase, Side, SkipReason, State, Trigger, Verdict
+from instances.actions.fixes import SETTINGS, suggested_fixes
 
 TEXT, BASE64 = "text", "base64"
 
@@ -56,6 +59,23 @@ class ChoiceOrNull(serializers.ChoiceField):
 
     def __init__(self, choices: type[Any], **options: Any) -> None:
         super().__init__(choices=choices.choices, allow_null=True, **options)
+
+    def to_representation(self, value: str) -> Any:
+        return value or None
+
+
+class SuggestedUrl(TextOrNull):
+    """The URL of the button “Use this URL”. `fixes` of the object: instances.actions.fixes.Fixes."""
+
+    def __init__(self, help_text: str) -> None:
+        super().__init__(source="fixes.suggested_url", help_text=help_text)
+
+
+class SuggestedSetting(serializers.ChoiceField):
+    """The setting of the button “Turn on …”. `fixes` of the object: the same."""
+
+    def __init__(self, help_text: str) -> None:
+        super().__init__(choices=SETTINGS, source="fixes.setting", allow_null=True, help_text=help_text)
 
     def to_representation(self, value: str) -> Any:
         return value or None
@@ -150,12 +170,17 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     nextStep = serializers.SerializerMethodField(
         method_name="get_next_step", help_text="What to do about it. Empty if there is nothing to do."
     )
+    suggestedUrl = serializers.SerializerMethodField(
+        method_name="get_suggested_url",
+        help_text="The URL that the response named instead: the target of a redirect, or the same URL with https://. "
+        "Null: none that can be used.",
+    )
 
     class Meta:
         model = Attempt
         fields = (
             "number", "trigger", "startedAt", "address", "request", "answer", "times", "verdict", "outcome",
-            "failedPhase", "side", "error", "explanation", "nextStep",
+            "failedPhase", "side", "error", "explanation", "nextStep", "suggestedUrl",
         )  # fmt: skip
 
     @extend_schema_field(RequestSerializer)
@@ -201,6 +226,9 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     def get_next_step(self, attempt: Attempt) -> str:
         return explain(attempt).next_step
 
+    def get_suggested_url(self, attempt: Attempt) -> str | None:
+        return suggested_url(attempt) or None
+
 
 class HookSerializer(serializers.ModelSerializer[Hook]):
     """One event to be delivered to one endpoint."""
@@ -213,6 +241,13 @@ class HookSerializer(serializers.ModelSerializer[Hook]):
     explanation = serializers.SerializerMethodField(help_text="Its current state, in a sentence.")
     skipReason = ChoiceOrNull(
         SkipReason, source="skip_reason", help_text="Why it was not sent. Null unless skipped."
+    )
+    suggestedUrl = SuggestedUrl(
+        "Set it as the endpoint's URL: the `suggestedUrl` of the newest attempt. Null: there is none, the endpoint has "
+        "another URL since, or the hook is delivered."
+    )
+    suggestedSetting = SuggestedSetting(
+        "Turn this setting on: because it is off, the hook was skipped or is not retried. Null: none."
     )
     messageId = TextOrNull(source="message", help_text="The id of its message.")
     chatId = TextOrNull(source="chat")
@@ -237,10 +272,17 @@ class HookSerializer(serializers.ModelSerializer[Hook]):
     class Meta:
         model = Hook
         fields = (
-            "id", "instanceId", "endpointId", "kind", "state", "explanation", "skipReason", "messageId", "chatId",
-            "simulated", "attemptsMade", "attemptsAllowed", "nextAttemptAt", "createdAt", "finishedAt", "body",
-            "bodyEncoding", "bodyDroppedAt", "attempts",
+            "id", "instanceId", "endpointId", "kind", "state", "explanation", "skipReason", "suggestedUrl",
+            "suggestedSetting", "messageId", "chatId", "simulated", "attemptsMade", "attemptsAllowed", "nextAttemptAt",
+            "createdAt", "finishedAt", "body", "bodyEncoding", "bodyDroppedAt", "attempts",
         )  # fmt: skip
+
+    def to_representation(self, hook: Hook) -> dict[str, Any]:
+        prefetch_related_objects([hook], "attempts")  # no query if they are loaded
+        newest = max(hook.attempts.all(), key=lambda attempt: (attempt.number, attempt.pk), default=None)
+        shown: Any = hook
+        shown.fixes = suggested_fixes(hook, hook.endpoint.instance, newest)
+        return super().to_representation(hook)
 
     def get_explanation(self, hook: Hook) -> str:
         return explain_hook(hook)

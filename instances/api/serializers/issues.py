@@ -6,26 +6,43 @@ from typing import Any
 
 from rest_framework import serializers
 
-from hooks.explain.issues import explain_issues
+from hooks.explain.issues import explain_issue, newest_attempts
 from hooks.log.counts import MAX_COUNT
 from hooks.log.issue_hooks import count_hooks
-from hooks.models import Issue, IssueState, Outcome
+from hooks.models import Attempt, Hook, Issue, IssueState, Outcome
+from instances.actions.fixes import Fixes, suggested_fixes
+from instances.api.serializers.hooks import SuggestedSetting, SuggestedUrl
 
 
 class IssueListSerializer(serializers.ListSerializer[Any]):
-    """Explains and counts the issues of a page together: two queries for any number."""
+    """Explains and counts the issues of a page together: three queries for any number."""
 
     def to_representation(self, data: Any) -> Any:
         return super().to_representation(with_words(list(data)))
 
 
 def with_words(issues: list[Issue]) -> list[Issue]:
-    """Returns the issues with `explanation` and `missed`, which the serializer shows."""
-    explanations, missed = explain_issues(issues), count_hooks(issues)
+    """Returns the issues with `explanation`, `fixes` and `missed`, which the serializer shows."""
+    newest, missed = newest_attempts(issues), count_hooks(issues)
+    fixes = fixes_of(issues, newest)
     for issue in issues:
         shown: Any = issue
-        shown.explanation, shown.missed = explanations[issue.pk], missed[issue.pk]
+        shown.explanation = explain_issue(issue, newest.get(issue.pk))
+        shown.fixes, shown.missed = fixes[issue.pk], missed[issue.pk]
     return issues
+
+
+def fixes_of(issues: list[Issue], newest: dict[int, Attempt]) -> dict[int, Fixes]:
+    """Returns the fixes of each issue, by its key: those of the hook of its newest failed attempt. One query."""
+    hooks = Hook.objects.defer("body").in_bulk([attempt.hook_id for attempt in newest.values()])
+    found = {}
+    for issue in issues:
+        attempt = newest.get(issue.pk)
+        hook = hooks.get(attempt.hook_id) if attempt else None  # both may be deleted by now
+        if hook is not None:
+            hook.endpoint = issue.endpoint
+        found[issue.pk] = suggested_fixes(hook, issue.endpoint.instance, attempt) if hook else Fixes()
+    return found
 
 
 class IssueSerializer(serializers.ModelSerializer[Issue]):
@@ -44,6 +61,8 @@ class IssueSerializer(serializers.ModelSerializer[Issue]):
     )
     explanation = serializers.CharField(source="explanation.sentence", help_text="What happened.")
     nextStep = serializers.CharField(source="explanation.next_step", help_text="What to do about it.")
+    suggestedUrl = SuggestedUrl("That of the hook of its newest failed attempt. Null: none.")
+    suggestedSetting = SuggestedSetting("That of the same hook. Null: none.")
     hooks = serializers.SerializerMethodField(
         help_text=f"The hooks that failed with this cause, up to {MAX_COUNT:,}. Each counts once, however often it was "
         "retried."
@@ -60,8 +79,9 @@ class IssueSerializer(serializers.ModelSerializer[Issue]):
         model = Issue
         list_serializer_class = IssueListSerializer
         fields = (
-            "id", "state", "instanceId", "endpointId", "outcome", "status", "explanation", "nextStep", "hooks",
-            "missed", "firstFailedAt", "lastFailedAt", "acknowledgedAt", "resolvedAt",
+            "id", "state", "instanceId", "endpointId", "outcome", "status", "explanation", "nextStep",
+            "suggestedUrl", "suggestedSetting", "hooks", "missed", "firstFailedAt", "lastFailedAt", "acknowledgedAt",
+            "resolvedAt",
         )  # fmt: skip
 
     def get_id(self, issue: Issue) -> str:

@@ -230,11 +230,12 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         operation_id="testEndpoint",
         summary="Test an endpoint",
         description="Sends one message of a contact to its URL and waits up to 10 s for the response. The hook is "
-        "simulated: it is in the log, and no message is stored.",
+        "simulated: it is in the log, and no message is stored. `suggestedUrl` is the URL to set if the response names "
+        "one that would work.",
         parameters=PARAMETERS,
         request=None,
         responses={200: HookSerializer, **schema.error_responses(404, 409)},
-        examples=[OpenApiExample("A failed test", value=schema.HOOK, response_only=True)],
+        examples=[OpenApiExample("The endpoint redirects", value=schema.REDIRECTED_HOOK, response_only=True)],
     )
     def test(self, request: Request, id: str, endpointId: str) -> Response:
         endpoint = self.get_own_endpoint(id, endpointId)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hooks.models import Attempt, Hook
-from instances.actions.fixes import Resends, UrlFix, resends_of, switch_fix, url_fix
+from instances.actions.fixes import Resends, UrlFix, resends_of, suggested_fixes
 from instances.models import Instance
 from instances.settings_table import find
 
@@ -27,9 +27,8 @@ def fixes_of(hook: Hook, instance: Instance, attempt: Attempt | None) -> ShownFi
     """
     if not instance.may_change:
         return None
-    url = url_fix(hook, attempt)
-    switch = "" if url else switch_fix(hook, instance)  # retries at the wrong URL would fail, too
+    url, setting = suggested_fixes(hook, instance, attempt)
     resends = resends_of(hook, attempt)
-    if not (url or switch or resends.issue):
+    if not (url or setting or resends.issue):
         return None
-    return ShownFixes(hook, url, switch, find(switch).sentence if switch else "", resends)
+    return ShownFixes(hook, url, setting, find(setting).sentence if setting else "", resends)

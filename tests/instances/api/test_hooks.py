@@ -67,6 +67,8 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
             "state": "delivered",
             "explanation": "Delivered, attempt 2 of 20: example.com responded with 200.",
             "skipReason": None,
+            "suggestedUrl": None,
+            "suggestedSetting": None,
             "messageId": "true_1@c.us_3EB0",
             "chatId": "1@c.us",
             "simulated": False,
@@ -120,6 +122,7 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
                     "explanation": "example.com responded with 500: your server failed while handling it.",
                     "nextStep": "Check your server's error log for this time. "
                     "Respond with 200 to acks and unknown families too.",
+                    "suggestedUrl": None,
                 },
                 {
                     "number": 2,
@@ -157,6 +160,7 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
                     "error": None,
                     "explanation": "Delivered: example.com responded with 200.",
                     "nextStep": "",
+                    "suggestedUrl": None,
                 },
             ],
         },

@@ -32,6 +32,7 @@ def test_an_issue_is_listed_read_acknowledged_and_resent(alice: ApiClient, bob: 
         "explanation": "example.com responded with 500: your server failed while handling it.",
         "nextStep": "Check your server's error log for this time. "
         "Respond with 200 to acks and unknown families too.",
+        "suggestedUrl": None, "suggestedSetting": "guaranteedHooks",
         "hooks": 3, "missed": 3, "firstFailedAt": "", "lastFailedAt": "",
         "acknowledgedAt": None, "resolvedAt": None,
     }  # fmt: skip
