@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from hooks.models import Endpoint, Hook
 from instances.actions import endpoint_test
+from instances.actions.fixes import UrlFix, url_fix
 from instances.limits import manual_request_limit
 from instances.models import Instance
 from instances.pages.forms import AddressForm
@@ -15,11 +16,12 @@ RESPONSE_SHOWN_MAX = 500  # characters
 
 
 class Tested(NamedTuple):
-    """One simulated hook and its result; `response` is the start of the response's body."""
+    """One simulated hook and its result; `response` is the start of the response's body, `fix` the URL that works."""
 
     hook: Hook
     shown: ShownAttempt
     response: str
+    fix: UrlFix | None
 
 
 def try_url(instance: Instance, endpoint: Endpoint, form: AddressForm, user: Any) -> dict[str, Any]:
@@ -49,4 +51,5 @@ def send_test(instance: Instance, endpoint: Endpoint, url: str, *, acting_user: 
     """Sends the test to the URL and returns it with what the page shows of its response."""
     hook = endpoint_test.send_test(endpoint, instance=instance, url=url, acting_user=acting_user)
     shown = show(hook.attempts.get(), hook)
-    return Tested(hook, shown, shown.response.text[:RESPONSE_SHOWN_MAX])
+    fix = url_fix(hook, shown.attempt, is_test=True)
+    return Tested(hook, shown, shown.response.text[:RESPONSE_SHOWN_MAX], fix)
