@@ -10,9 +10,38 @@ from instances.channels import offered_channels
 from instances.models import Channel, Instance
 
 
-class NewInstanceForm(forms.Form):
-    """An optional name, the channel, and for managers of other accounts the account that will own it."""
+class AddressForm(forms.Form):
+    """The webhook URL; if it is empty, no hooks are sent."""
 
+    url = forms.CharField(required=False, strip=True)
+
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"]
+        try:
+            return webhook_urls.check(url) if url else ""
+        except webhook_urls.InvalidUrl as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+class NewInstanceForm(AddressForm):
+    """An optional name and URL, the channel, and for managers of other accounts the account that will own it."""
+
+    url = forms.CharField(
+        label="Webhook URL",
+        required=False,
+        strip=True,
+        help_text="Where your server receives hooks. With a URL, the next step sends a test message to it.",
+        widget=forms.TextInput(
+            attrs={
+                "placeholder": "https://example.com/hook",
+                "class": "mono",
+                "inputmode": "url",
+                "autocomplete": "off",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+            }
+        ),
+    )
     name = forms.CharField(
         max_length=100,
         required=False,
@@ -56,19 +85,6 @@ class ChannelForm(forms.Form):
     """Another channel of an instance."""
 
     channel = forms.ChoiceField(choices=offered_channels)
-
-
-class AddressForm(forms.Form):
-    """The webhook URL; if it is empty, no hooks are sent."""
-
-    url = forms.CharField(required=False, strip=True)
-
-    def clean_url(self) -> str:
-        url: str = self.cleaned_data["url"]
-        try:
-            return webhook_urls.check(url) if url else ""
-        except webhook_urls.InvalidUrl as error:
-            raise forms.ValidationError(str(error)) from None
 
 
 class DeleteForm(forms.Form):

@@ -26,7 +26,7 @@ class Card(NamedTuple):
     """One instance; `begins` is its group's heading if it is the first of the group on the page.
 
     `url` is the page that its row opens.
-    `error` is None if its hooks are delivered; in cards, the sentence of the status says what is wrong.
+    `error` is None if its hooks are delivered.
     """
 
     instance: Instance
@@ -45,7 +45,7 @@ def instance_list(request: HttpRequest) -> HttpResponse:
     page = search.page_of(Instance.objects.visible_to(request.user), asked)
     numbers = numbers_of([key for instance in page.instances for key in instance.endpoint.sibling_ids])
     is_table = len(InstanceFrame.of(request).instances) > MOST_CARDS
-    errors = last_errors(page.instances) if is_table else {}
+    errors = last_errors(page.instances)
     cards, before = [], -1
     for instance in page.instances:
         counts = total_of(numbers[key] for key in instance.endpoint.sibling_ids)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.actions.first_administrator import has_no_user
 from accounts.current_user import current_user
+from accounts.models import User
 from accounts.quotas import QuotaExceeded
 from hooks.models import Hook
 from instances.actions.lifecycle import create_instance
+from instances.actions.settings import change_settings
 from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import Can
@@ -43,22 +47,32 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
-    """The first step; a POST creates the instance and redirects to the second."""
+    """The first step; a POST creates the instance and redirects to the second, or with a webhook URL to its test."""
     form = NewInstanceForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
         try:
-            instance = create_instance(
-                form.chosen_account(),
-                name=form.cleaned_data["name"],
-                channel=form.cleaned_data["channel"],
-                acting_user=current_user(request),
-            )
+            instance = create(form, current_user(request))
         except QuotaExceeded as reached:
             form.add_error(None, str(reached))
         else:
-            return redirect("instances:setup", instance.number)
+            setup_url = reverse("instances:setup", args=(instance.number,))
+            return redirect(f"{setup_url}?step=test" if form.cleaned_data["url"] else setup_url)
     context = {"form": form, "channels": channel_cards(), "steps": STEPS.items(), "step": "channel"}
     return render(request, "instances/pages/setup/new.html", context)
+
+
+@transaction.atomic
+def create(form: NewInstanceForm, user: User) -> Instance:
+    """Creates the instance of a valid form. Raises QuotaExceeded."""
+    instance = create_instance(
+        form.chosen_account(),
+        name=form.cleaned_data["name"],
+        channel=form.cleaned_data["channel"],
+        acting_user=user,
+    )
+    if form.cleaned_data["url"]:
+        change_settings(instance, changes={"webhookUrl": form.cleaned_data["url"]}, acting_user=user)
+    return instance
 
 
 def waits_for_scan(instance: Instance) -> bool:

@@ -36,7 +36,7 @@ QUERIES = {
     "instances:endpoint": 15,
     "instances:endpoints": 12,
     "instances:history": 11,
-    "instances:list": 13,
+    "instances:list": 15,
     "instances:message": 12,
     "instances:messages": 11,
     "instances:new": 7,

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from hooks.log.endpoint_numbers import numbers_of
 from hooks.maintenance import issues
-from hooks.models import Endpoint, Hook, Kind, Outcome, PauseReason, State
+from hooks.models import Endpoint, Hook, Issue, IssueState, Kind, Outcome, PauseReason, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
 from instances.pages.instance_list import search
@@ -154,7 +154,7 @@ def test_what_the_address_cannot_mean_counts_as_left_out(alice, query):
 def test_the_list_asks_the_same_number_of_queries_for_one_instance_and_for_many(
     alice, many, django_assert_max_num_queries
 ):
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(12):
         alice.get("/instances/", {"q": "e", "group": "state"})
 
 
@@ -203,6 +203,23 @@ def test_a_user_with_many_instances_sees_a_table_with_the_last_error(alice, many
     [error] = [card.error for card in page.context["cards"] if card.error]
     assert error.sentence in html.unescape(page.text)
     assert "<table" in alice.get("/instances/", {"q": "Shop 3"}).text
+
+
+def test_a_failing_instance_leads_to_its_issue(alice, many, instance):
+    issues.update()
+    attempt_hook(instance.endpoint, 500)
+    issues.update()
+    [issue] = Issue.objects.all()
+    link = f'<a class="issue-link" href="/issues/{issue.public_id}/">'
+    assert alice.get("/instances/").text.count(link) == 1
+    assert alice.get(f"/issues/{issue.public_id}/").status_code == 200
+    for number in range(5):  # as a table
+        InstanceFactory(owner=instance.owner, name=f"Shop {number}")
+    page = alice.get("/instances/").text
+    assert "<table" in page
+    assert page.count(link) == 1
+    Issue.objects.update(state=IssueState.RESOLVED, resolved_at=timezone.now())
+    assert "issue-link" not in alice.get("/instances/").text
 
 
 def test_name_matches_come_first(alice, many, instance):

@@ -28,6 +28,34 @@ def test_a_new_instance_leads_to_its_next_step(bob):
     assert "Scan with the sandbox phone" in page.content.decode()
 
 
+def test_with_a_url_a_new_instance_is_tested_at_once(bob):
+    with Receiver() as receiver:
+        made = bob.post("/instances/new/", {"name": "Shop", "channel": "sandbox", "url": f" {receiver.url} "})
+        shop = Instance.objects.get(name="Shop")
+        setup = f"/instances/{shop.number}/setup/"
+        assert made.url == f"{setup}?step=test"
+        assert Endpoint.objects.get(pk=shop.pk).url == receiver.url
+        page = bob.get(made.url)
+        assert (page.context["step"], page.context["done"]) == ("test", {"address"})
+        assert '<a class="btn" href="?step=link">' in page.text
+        bob.post(f"/instances/{shop.number}/address/test/", {"url": receiver.url}, headers=HTMX)
+        receiver.wait_for(1)
+    assert bob.get(setup).context["step"] == "link"  # the one that is left
+    bob.post(f"/instances/{shop.number}/link/", {"next": "setup"})
+    page = bob.get(setup)
+    assert page.context["step"] == "test"
+    assert "?step=link" not in page.text.rpartition("setup-footer")[2]
+
+
+def test_with_a_wrong_url_no_instance_is_created(bob):
+    before = Instance.objects.count()
+    page = bob.post("/instances/new/", {"name": "Shop", "channel": "sandbox", "url": "htp://x"})
+    assert page.status_code == 200
+    assert "The URL must start with http:// or https://." in page.text
+    assert 'value="htp://x"' in page.text
+    assert Instance.objects.count() == before
+
+
 def test_only_channels_that_exist_are_offered_and_make_an_instance(bob):
     before = Instance.objects.count()
     page = bob.get("/instances/new/")
