@@ -39,12 +39,18 @@
   document.addEventListener("click", (event) => {
     for (const popup of openPopups()) if (!popup.contains(event.target)) popup.open = false;
   });
+  function closeAndFocus(popup) {
+    popup.open = false;
+    popup.querySelector("summary").focus();
+  }
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    for (const popup of openPopups()) {
-      popup.open = false;
-      popup.querySelector("summary").focus();
-    }
+    if (event.key === "Escape") openPopups().forEach(closeAndFocus);
+  });
+  // a choice of a menu closes it, unless its result is shown in it (.copy-as); a dialog then returns the focus to
+  // the menu's button
+  document.addEventListener("click", (event) => {
+    const choice = event.target.closest(".popup-menu .dropdown-item:not(.copy-as *)");
+    if (choice) closeAndFocus(choice.closest("details.popup"));
   });
   // a card that would reach beyond the window is moved into it; "toggle" does not bubble
   const EDGE = 8; // px

@@ -21,6 +21,7 @@ def empty_bin(page: Page) -> None:
     """The demo's account has one bin of its own, to which other tests send."""
     page.goto("/testing/bins/mine/")
     if page.locator(".capture-row").count():
+        page.get_by_label("More actions").click()
         page.get_by_role("button", name="Delete all").click()
     expect(page.locator(".capture-row")).to_have_count(0)
 

@@ -45,6 +45,7 @@ def bin_page(demo_page: Page) -> Iterator[Page]:
     expect(demo_page.get_by_role("tab", name="Body")).to_be_visible()
     yield demo_page
     demo_page.goto("/testing/bins/mine/")
+    demo_page.get_by_label("More actions").click()
     demo_page.get_by_role("button", name="Delete all").click()
     expect(demo_page.locator(".capture-row")).to_have_count(0)
 
@@ -73,6 +74,62 @@ def test_the_menus_and_dialogs_of_a_bin_have_padding(bin_page: Page, width: int)
     replay = page.get_by_role("dialog", name=re.compile("Replay no"))
     expect(replay).to_be_visible()
     assert replay.evaluate(PADDING) >= 12
+
+
+# The top of what is in the bar, and the page's right edge, in px.
+BAR = """() => {
+  const boxes = Array.from(document.querySelectorAll(".bin-actions > *"), (one) => one.getBoundingClientRect());
+  const field = document.querySelector(".bin-filter").getBoundingClientRect();
+  return { tops: boxes.map((box) => box.top), field: field.top, width: field.width,
+    right: Math.max(...boxes.map((box) => box.right)), page: document.documentElement.scrollWidth };
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 820, 1280])
+def test_the_actions_of_a_bin_are_one_row(bin_page: Page, width: int) -> None:
+    page = bin_page
+    page.set_viewport_size({"width": width, "height": 720})
+    page.goto("/testing/bins/mine/")
+    words = page.locator("#bin-response")
+    # the longest there is
+    words.evaluate("(one) => { one.textContent = '500 100 more times, then 200, after 30 s'; }")
+    bar = page.evaluate(BAR)
+    assert len(bar["tops"]) == 3
+    assert len(set(bar["tops"])) == 1
+    assert (bar["field"] == bar["tops"][0]) == (width > 768)  # the filter is in the same row
+    assert bar["width"] >= 260
+    assert max(bar["right"], bar["page"]) <= width
+
+
+def test_the_menu_of_a_bin_works_by_keyboard_and_gets_the_focus_back(bin_page: Page) -> None:
+    page = bin_page
+    page.goto("/testing/bins/mine/")
+    more = page.get_by_label("More actions")
+    menu = page.locator(".bin-actions .popup-menu")
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(menu).to_be_visible()
+    focused = []
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        focused.append(page.evaluate("document.activeElement.innerText").split("\n")[0].strip())
+    assert focused == [
+        "Export all as NDJSON", "Export all as CSV", "Export all as HAR", "Forward all", "Delete all",
+        "Keyboard shortcuts",
+    ]  # fmt: skip
+    for name, steps in (("Forward all", 4), ("Keyboard shortcuts", 6)):
+        if not menu.is_visible():
+            page.keyboard.press("Enter")
+        more.focus()
+        for _ in range(steps):
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name=re.compile(name.split()[0]))
+        expect(dialog).to_be_visible()
+        expect(menu).to_be_hidden()
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(more).to_be_focused()
 
 
 def test_a_click_beside_a_dialog_closes_it_and_one_on_its_padding_does_not(bin_page: Page) -> None:
