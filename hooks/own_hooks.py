@@ -6,9 +6,7 @@ unguessable and looked up, so requests with another sender's id are accepted.
 
 from __future__ import annotations
 
-from uuid import UUID
-
-from hooks.models import Hook
+from hooks.models import Hook, parse_webhook_id
 
 STATUS = 508  # Loop Detected (RFC 5842 §7.2)
 # The error of such a response starts with this; failure_causes.py finds it in the log.
@@ -17,9 +15,8 @@ LOOP_DETECTED = "Loop detected: this call is a hook of"
 
 def lane_of_hook(webhook_id: str) -> int | None:
     """Returns the key of the endpoint whose hook has this `webhook-id`; None if no hook of this site has it."""
-    try:
-        public_id = UUID(hex=webhook_id.strip().removeprefix("hook_"))
-    except ValueError:
+    public_id = parse_webhook_id(webhook_id)
+    if public_id is None:
         return None
     return Hook.objects.filter(public_id=public_id).values_list("endpoint_id", flat=True).first()
 

@@ -18,7 +18,7 @@ from django.urls import URLPattern, path, reverse
 from accounts.audit import AuditAction, Audited
 from accounts.models import Account
 from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, row_link, search_link
-from chatapi.staff.base.search import hooks_of_message, is_message_id, of_instance, parse_hook_id
+from chatapi.staff.base.search import hooks_of_message, is_message_id, of_instance
 from chatapi.staff.base.tools import Tool
 from chatapi.staff.base.viewing import record_view
 from chatapi.ui.body_reading import ReadableBody, readable
@@ -27,7 +27,7 @@ from chatapi.ui.numbers import parse_digits
 from hooks.actions import hooks as hook_actions
 from hooks.explain.sentences import body_dropped_words, explain, explain_hook
 from hooks.explain.verdicts import explanation_in_full
-from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart
+from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart, parse_webhook_id
 from instances.models import Instance
 
 VIEW_BODY = "hooks.view_body"
@@ -154,7 +154,7 @@ class HookAdmin(BodyAdmin):
         return super().get_queryset(request).select_related("endpoint__instance")
 
     def search_condition(self, text: str) -> Q | None:
-        public_id = parse_hook_id(text)
+        public_id = parse_webhook_id(text)
         if public_id is not None:
             return Q(public_id=public_id)
         if is_message_id(text):
@@ -200,7 +200,7 @@ class AttemptAdmin(BodyAdmin):
     body_field = "response_body"
 
     def search_condition(self, text: str) -> Q | None:
-        public_id = parse_hook_id(text)
+        public_id = parse_webhook_id(text)
         return Q(hook__in=fetch_keys(Hook.objects.filter(public_id=public_id))) if public_id else None
 
     def hook_of(self, row: Attempt) -> Hook:
@@ -243,5 +243,5 @@ class RedeliveryAdmin(StaffAdmin):
         return list(Account.objects.filter(instances__endpoints__in=endpoints).distinct().order_by("pk"))
 
     def search_condition(self, text: str) -> Q | None:
-        public_id = parse_hook_id(text)
+        public_id = parse_webhook_id(text)
         return Q(public_id=public_id) if public_id else None

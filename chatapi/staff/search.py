@@ -24,13 +24,12 @@ from chatapi.staff.base.search import (
     is_message_id,
     messages_with_id,
     named_instances,
-    parse_hook_id,
     parse_phone,
     user_keys,
 )
 from chatapi.staff.desk.links import customer_url, url_without_secrets
 from chatapi.ui.numbers import parse_digits
-from hooks.models import Hook
+from hooks.models import Hook, parse_webhook_id
 from instances.models import Chat, Instance, Message
 
 SHOWN = 20  # results of each kind
@@ -169,7 +168,7 @@ def message_rows(text: str) -> list[Row]:
 
 
 def hook_rows(text: str) -> list[Row]:
-    public_id = parse_hook_id(text)
+    public_id = parse_webhook_id(text)
     if public_id is not None:
         keys = fetch_keys(Hook.objects.filter(public_id=public_id))
     elif is_message_id(text) and not text.startswith((KEY, SIGNING_SECRET)):

@@ -36,6 +36,7 @@ from hooks.models import (
     created_before,
     created_since,
     in_states,
+    parse_webhook_id,
 )
 
 Filter = dict[str, Any]
@@ -84,10 +85,8 @@ def status(value: int) -> Q:
 
 def message_or_hook(value: str) -> Q:
     """Returns the condition for hooks of the message with this id, or the hook with this `webhook-id`."""
-    try:
-        return Q(message=value) | Q(public_id=UUID(value.removeprefix("hook_")))
-    except ValueError:
-        return Q(message=value)
+    public_id = parse_webhook_id(value)
+    return Q(message=value) if public_id is None else Q(message=value) | Q(public_id=public_id)
 
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {

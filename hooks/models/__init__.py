@@ -45,6 +45,7 @@ from hooks.models.hooks import (
     created_since,
     in_states,
     new_public_id,
+    parse_webhook_id,
     smallest_public_id,
 )
 from hooks.models.issues import (
@@ -123,5 +124,6 @@ __all__ = [
     "is_alive",
     "new_public_id",
     "new_secret",
+    "parse_webhook_id",
     "smallest_public_id",
 ]

@@ -34,6 +34,14 @@ def new_public_id(at: datetime | None = None) -> uuid.UUID:
     return uuid.UUID(int=number)
 
 
+def parse_webhook_id(text: str) -> uuid.UUID | None:
+    """Returns a hook's public id, written as in the `webhook-id` header or as a UUID; None for any other text."""
+    try:
+        return uuid.UUID(text.strip().removeprefix("hook_"))
+    except ValueError:
+        return None
+
+
 CLOCK_TOLERANCE = timedelta(minutes=10)
 # No hook is older or newer, and times beyond these cannot be shifted or moved to another time zone.
 EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)

@@ -10,7 +10,6 @@ import re
 import unicodedata
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 
@@ -19,7 +18,7 @@ from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User
 from chatapi.staff.base.lists import MAX_KEYS, fetch_keys, instance_numbered
 from chatapi.ui import host_names
 from chatapi.ui.numbers import clean_number, parse_digits
-from hooks.models import Endpoint, Hook, Lane
+from hooks.models import Endpoint, Hook, Lane, parse_webhook_id
 from instances import chat_ids
 from instances.models import Chat, Instance, Message
 
@@ -145,7 +144,7 @@ def one_of_each(owners: type[Model], rows: QuerySet[Any]) -> list[Any]:
 
 def is_message_id(text: str) -> bool:
     """Whether it may be a message's id: `true_17680561234@c.us_3EB0…`, or another messenger's."""
-    return parse_hook_id(text) is None and MESSAGE_ID.fullmatch(text) is not None
+    return parse_webhook_id(text) is None and MESSAGE_ID.fullmatch(text) is not None
 
 
 def messages_with_id(text: str) -> list[int]:
@@ -170,11 +169,3 @@ def chats_with(phone: str) -> list[int]:
 def of_instance(text: str) -> Q:
     """Rows with an `endpoint`, by its instance's number."""
     return Q(endpoint__in=fetch_keys(Endpoint.objects.of_instances(instance_numbered(text))))
-
-
-def parse_hook_id(text: str) -> UUID | None:
-    """A hook's public id, written as in the `webhook-id` header or as a UUID; None for any other text."""
-    try:
-        return UUID(text.removeprefix("hook_"))
-    except ValueError:
-        return None

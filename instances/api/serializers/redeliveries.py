@@ -1,6 +1,5 @@
 """A redelivery: a job that resends hooks, and the parameters that create one."""
 
-import uuid
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -8,7 +7,7 @@ from rest_framework import serializers
 
 from hooks.actions import redelivery
 from hooks.log.counts import MAX_COUNT
-from hooks.models import JobState, Kind, Outcome, Redelivery, State
+from hooks.models import JobState, Kind, Outcome, Redelivery, State, parse_webhook_id
 from instances.api.filters import MESSAGE_HELP, RESPONSE_CLASSES, RESPONSE_HELP
 from instances.api.serializers.strict import StrictSerializer, choice
 from instances.chat_ids import CHAT_ID_LENGTH, MESSAGE_ID_LENGTH
@@ -65,10 +64,11 @@ class NewRedeliverySerializer(StrictSerializer):
     )
 
     def validate_hooks(self, ids: list[str]) -> list[str]:
-        try:
-            return [uuid.UUID(value.removeprefix("hook_")).hex for value in ids]
-        except ValueError:
-            raise serializers.ValidationError("Must be ids of hooks: hook_…") from None
+        public_ids = [parse_webhook_id(value) for value in ids]
+        found = [public_id.hex for public_id in public_ids if public_id is not None]
+        if len(found) < len(ids):
+            raise serializers.ValidationError("Must be ids of hooks: hook_…")
+        return found
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs.keys() - {"dryRun"}:
