@@ -22,6 +22,7 @@ class InstancesConfig(AppConfig):
 
         register(
             MenuEntry(100, "Instances", "instances:list", "device-mobile", views=("instances:",)),
+            MenuEntry(110, "Search", "search", "search", views=("search",), only_on_phones=True),
             MenuEntry(300, "Delivery log", "log:list", "list-details", views=("log:",), keeps_instance=True),
             MenuEntry(
                 310, "Issues", "issues:list", "alert-triangle", views=("issues:",), count=count_open, count_word="open"
@@ -42,6 +43,7 @@ class InstancesConfig(AppConfig):
         frame.register_menu_query(menu_query)
         frame.register_read_only_rule(is_read_only)
         frame.register_part(Place.TOPBAR, 10, "instances/pages/frame/chooser.html")
+        frame.register_part(Place.TOPBAR, 20, "instances/pages/search/palette.html")
         frame.register_part(Place.READ_ONLY, 10, "instances/pages/frame/viewer.html")
         frame.register_part(Place.ACCOUNT, 5, "instances/pages/alerts/entry.html")
         frame.register_part(Place.NOTES, 10, "instances/pages/frame/first_steps.html")

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import quotas
+from accounts.account_pages import ACCOUNT_PAGES
 from accounts.actions import users
 from accounts.actions.accounts import rename_account
 from accounts.current_user import current_user
@@ -28,12 +29,15 @@ def own_account(request: HttpRequest) -> Account:
 def account(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     payments = Payment.objects.visible_to(request.user).select_related("instance").order_by("-paid_at", "-id")
+    counts = {
+        "accounts:members": own.members.count(),
+        "accounts:keys": AccountKey.objects.filter(account=own).live().count(),
+    }
     context = {
         "account": own,
-        "keys_count": AccountKey.objects.filter(account=own).live().count(),
+        "pages": [(page, counts.get(page.url_name, 0)) for page in ACCOUNT_PAGES],
         "usage": quotas.usage_of(own),
         "payments": payments[:PAYMENTS_SHOWN],
-        "members_count": own.members.count(),
         "memberships": Member.objects.filter(user_id=own.owner_id)
         .select_related("account__owner")
         .order_by("pk"),

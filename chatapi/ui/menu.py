@@ -26,6 +26,7 @@ class MenuEntry:
     `views` are prefixes of the view names ("log:") on whose pages the entry is marked as current. `matches`, if set,
     must also hold; entries that have it are tried first. `keeps_instance` adds the query of the chosen instance.
     `count` returns a number that is shown beside the title unless it is 0, with `count_word` for screen readers.
+    With `only_on_phones`, wider windows hide it: they have the link elsewhere.
     """
 
     order: int
@@ -39,6 +40,7 @@ class MenuEntry:
     matches: Callable[[HttpRequest, ResolverMatch], bool] | None = None
     count: Callable[[HttpRequest], int] | None = None
     count_word: str = ""
+    only_on_phones: bool = False
 
     def is_shown(self, *, is_signed_in: bool, is_staff: bool) -> bool:
         return {
@@ -47,6 +49,11 @@ class MenuEntry:
             Audience.SIGNED_OUT: not is_signed_in,
             Audience.STAFF: is_staff,
         }[self.audience]
+
+    def url(self, query: Callable[[str], str] | None) -> str:
+        """The link's URL. `query` returns what is added to it if it keeps the instance."""
+        added = query(self.url_name) if query and self.keeps_instance else ""
+        return reverse(self.url_name) + added
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class MenuLink:
     is_current: bool
     count: str = ""
     count_word: str = ""
+    only_on_phones: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,11 +115,12 @@ def blocks(
         links = [
             MenuLink(
                 entry.title,
-                reverse(entry.url_name) + (query(entry.url_name) if query and entry.keeps_instance else ""),
+                entry.url(query),
                 entry.icon,
                 entry == current,
                 shown_count(entry.count(request) if entry.count else 0),
                 entry.count_word,
+                entry.only_on_phones,
             )
             for entry in members
         ]

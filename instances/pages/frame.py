@@ -102,12 +102,18 @@ class InstanceFrame:
     def search(self, words: str) -> list[Instance]:
         """The user's instances that match, as the list of instances finds them: the first CHOOSER_SIZE.
 
-        Those with all the words in their name come first: a digit is part of many phone numbers and URLs.
+        The one with this number comes first, then those with all the words in their name: a digit is part of many
+        phone numbers and URLs.
         """
         visible = Instance.objects.visible_to(self.user).select_related("owner__owner", "endpoint")
         found = search.found(visible, words)
         if words.split():
-            rank = Case(When(name__icontains=words, then=0), When(search.in_name(words), then=1), default=2)
+            rank = Case(
+                When(number=parse_digits(words, max_digits=INSTANCE_NUMBER_DIGITS), then=0),
+                When(name__icontains=words, then=1),
+                When(search.in_name(words), then=2),
+                default=3,
+            )
             found = found.annotate(name_rank=rank).order_by("name_rank", "pk")
         return list(found[:CHOOSER_SIZE])
 

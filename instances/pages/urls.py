@@ -27,6 +27,7 @@ from instances.pages.public.media_files import media
 from instances.pages.queue import views as queue_views
 from instances.pages.received import views as received_views
 from instances.pages.redelivery import views as redelivery_views
+from instances.pages.search.views import search
 from instances.pages.settings import views as settings_views
 from instances.pages.setup import account_views
 from instances.pages.setup import views as setup_views
@@ -163,6 +164,7 @@ handbook = [
 ]
 urlpatterns = [
     path("", setup_views.home, name="home"),
+    path("search/", search, name="search"),
     path("instances/", include((instances, "instances"))),
     path("log/", include((deliveries, "log"))),
     path("issues/", include((issues, "issues"))),

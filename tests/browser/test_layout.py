@@ -19,7 +19,8 @@ SIZES = {
 PAGES = (
     "accounts:account", "accounts:audit-log", "instances:chat", "instances:detail", "instances:list",
     "instances:message", "instances:queue", "instances:received", "instances:turn",
-    "instances:settings", "log:hook", "log:list", "log:redelivery", "own bin", "testing:bin-capture", "testing:phone",
+    "instances:settings", "log:hook", "log:list", "log:redelivery", "own bin", "search",
+    "testing:bin-capture", "testing:phone",
 )  # fmt: skip
 # A hook with the longest reason for being skipped, at the top of the log.
 SKIP = """

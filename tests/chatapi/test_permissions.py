@@ -132,6 +132,7 @@ testing:phone-write                          POST   302 404 403 302 302 404
 testing:phone-read-there                     POST   302 404 403 302 302 404
 testing:phone-contacts                       POST   302 404 403 302 302 404
 testing:phone-group                          POST   302 404 403 302 302 404
+search                                       GET    302 200 200 200 200 200
 log:list                                     GET    302 404 200 200 200 404
 log:live                                     GET    302 404 200 200 200 404
 log:overview                                 GET    302 404 200 200 200 404

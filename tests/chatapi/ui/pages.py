@@ -57,6 +57,7 @@ QUERIES = {
     "testing:bin-share": 12,
     "testing:phone": 16,
     "testing:sending": 14,
+    "search": 5,
     "log:hook": 12,
     "log:list": 16,
     "log:share": 12,
