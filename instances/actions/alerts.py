@@ -14,12 +14,12 @@ from accounts.models import Account, User
 from hooks import http, retries, signing
 from hooks.actions.endpoints import OLD_SECRET
 from hooks.explain.sentences import explain_response
-from hooks.models import Issue, IssueState, Outcome, new_secret
+from hooks.models import Issue, Outcome, new_secret
 from hooks.urls import webhook_urls
 from instances.alert_payloads import test_body
 from instances.models import Alert, AlertState, AlertWebhook
 
-# The schedule of hooks with guaranteedHooks, but shorter: within about four hours, an alert is news.
+# The schedule of hooks with guaranteedHooks, but shorter: after four hours an alert is out of date.
 MAX_ATTEMPTS = 12
 # Longer than a request takes. An alert whose sender died is sent again after it.
 LEASE = timedelta(minutes=1)
@@ -51,9 +51,8 @@ def set_url(account: Account, *, url: str, acting_user: User | None) -> AlertWeb
     if found is not None and found.url == checked:
         return found
     webhook = found or AlertWebhook(account=account)
-    if found is None:  # what was resolved before is no news for it
-        resolved = Issue.objects.filter(endpoint__instance__owner=account, state=IssueState.RESOLVED)
-        resolved.update(alerted_state="")
+    if found is None:  # what fails now is due; what a removed webhook was sent does not count
+        Issue.objects.filter(endpoint__instance__owner=account).update(alerted_state="")
     webhook.url = checked
     webhook.save()
     audit.record(

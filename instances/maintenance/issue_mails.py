@@ -1,8 +1,6 @@
 """Mails the owner of an account about new issues, and about those that are resolved; a task runs it every minute.
 
-An issue is opened within a minute of its first failure, and mailed after MAIL_AFTER, so the mail comes within five
-minutes; an endpoint that only restarts is not mailed. All that is due for an account is one mail. A crash between the
-mail and its record sends it again.
+What is due (due_issues.py) becomes one mail for each account. A crash between the mail and its record sends it again.
 """
 
 from __future__ import annotations

@@ -229,10 +229,11 @@ def test_a_new_webhook_gets_what_fails_now_but_not_of_former_recoveries(
 ) -> None:
     old_issue(shop, state="resolved", resolved_at=timezone.now(), alerted_state="open")
     old_issue(shop, status=404)
+    old_issue(shop, status=403, alerted_state="open")  # a webhook that was removed got it
     alerts.set_url(shop.owner, url=receiver.url, acting_user=None)
     alert_webhook.send()
     body = receiver.requests[0].json()
-    assert ([one["status"] for one in body["opened"]], body["recovered"]) == ([404], [])
+    assert ([one["status"] for one in body["opened"]], body["recovered"]) == ([404, 403], [])
 
 
 def test_private_addresses_are_refused(
