@@ -96,10 +96,12 @@ def list_received(
     """Returns the received messages, newest first: those in this state, before this messageNumber.
 
     At most MOST_NUMBERS messages are read for a page, so that a page costs the same for any number of messages; then
-    it has fewer than `limit` rows, or none, and the next page continues. One query for each NUMBERS_AT_ONCE, and at
-    most six for each EXAMINED_AT_ONCE.
+    it has fewer than `limit` rows, or none, and the next page continues. One query, one for each NUMBERS_AT_ONCE, and
+    at most six for each EXAMINED_AT_ONCE.
     """
-    end = newest_number(instance) + 1 if before is None else before
+    end = newest_number(instance) + 1
+    if before is not None:
+        end = min(before, end)
     lowest, calls, rows, examined = max(end - MOST_NUMBERS, 1), Calls(list), list[ReceivedRow](), 0
     until: datetime | None = None
     while end > lowest:

@@ -96,6 +96,7 @@ def test_pages_follow_each_other_and_know_the_calls_of_the_page_before(instance:
     assert [row.message.body for row in second.rows] == ["2", "1", "0"]
     assert {row.response.state for row in second.rows} == {ResponseState.RESPONDED}
     assert list_received(instance, before=1).next_before is None
+    assert list_received(instance, limit=4, before=2**31 - 1) == first
     assert states(instance, response=ResponseState.NONE, before=first.next_before) == []
 
 
