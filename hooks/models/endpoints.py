@@ -278,8 +278,9 @@ class Lane(models.Model):
     cursor = models.BigIntegerField("last claimed hook", default=0, db_default=0)
     # When it was last claimed, in units of claim.PERIOD_SECONDS since 1970. The key in the database is (endpoint,
     # period): while an old transaction keeps the row's former versions, a new entry in the index of the key is compared
-    # with those of its period only. With the key of the endpoint alone, it was compared with all of them. An endpoint
-    # has one lane, because only the creation of an endpoint inserts one.
+    # with those of its period only. With the key of the endpoint alone, it was compared with all of them. It never
+    # decreases: if the database's clock is set back, the period stays until the clock has caught up. The trigger
+    # hooks_lane_is_first refuses a second lane of an endpoint.
     period = models.IntegerField(default=0, db_default=0)
     # Of an endpoint with `is_listener`, whose lane has no owner: the run of `chatapi listen` that fetches its hooks,
     # and when it last called. Null: none runs, or none has called.

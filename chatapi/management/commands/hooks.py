@@ -1,4 +1,6 @@
-"""`manage.py hooks check` verifies that no hook was lost; `manage.py hooks load` creates thousands, for measurements.
+"""`hooks check` verifies that no hook was lost; `hooks repair` removes second lanes of endpoints, which it reports.
+
+`hooks load` creates thousands of hooks, for measurements.
 
 It is in chatapi because load tests create instances, and the app hooks does not import instances.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -20,6 +23,7 @@ from hooks.maintenance.conservation import (
     totals_lines,
     unknown_endpoints,
 )
+from hooks.maintenance.doubled_lanes import doubled_lanes, remove_doubled_lanes
 from hooks.urls import webhook_urls
 from instances.actions.load_test import (
     LoadTestAccountTaken,
@@ -30,11 +34,15 @@ from instances.actions.load_test import (
 
 
 class Command(BaseCommand):
-    help = "check: verify that no hook was lost (exit code 1 if one was). load: create thousands of hooks."
+    help = (
+        "check: verify that no hook was lost (exit code 1 if one was). repair: remove second lanes of endpoints, which"
+        " check reports. load: create thousands of hooks."
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         subparsers = parser.add_subparsers(dest="what", required=True)
         subparsers.add_parser("check", help="emitted = the sum of all states, per instance")
+        subparsers.add_parser("repair", help="leave each endpoint one lane; their hooks may be sent twice")
         add = subparsers.add_parser("load", help="create hooks of load-test instances").add_argument
         add(
             "--instances",
@@ -58,6 +66,10 @@ class Command(BaseCommand):
         if options["what"] == "check":
             self.check_all_instances()
             return
+        if options["what"] == "repair":
+            repaired = remove_doubled_lanes()
+            self.stdout.write(f"Second lanes removed from {len(repaired)} endpoints{keys_text(repaired)}.")
+            return
         if not options["url"] and not options["clean"]:
             raise CommandError(
                 "--url is required: where to send the hooks. (--clean alone removes load-test instances.)"
@@ -76,13 +88,17 @@ class Command(BaseCommand):
         bad = sum(any(missing(row) != 0 for row in group) for group in groups)
         several = f" with {len(rows)} endpoints" if len(rows) > len(groups) else ""
         self.stdout.write(f"{len(groups)} instances{several} checked, {bad} wrong.")
-        unknown = unknown_endpoints()
+        unknown, doubled = unknown_endpoints(), doubled_lanes()
         if unknown:
-            keys = ", ".join(str(key) for key in unknown)
             self.stdout.write(
-                f"Endpoints that get no hooks, because the first endpoint does not know them: {keys}."
+                f"Endpoints that get no hooks, because the first endpoint does not know them{keys_text(unknown)}."
             )
-        if bad or unknown:
+        if doubled:
+            self.stdout.write(
+                "Endpoints with two lanes, whose hooks may be sent in another order; `manage.py hooks repair` removes"
+                f" the second one{keys_text(doubled)}."
+            )
+        if bad or unknown or doubled:
             sys.exit(1)
 
     def load(self, *, instances: int, count: int, url: str, rate: float | None, **options: Any) -> None:
@@ -113,6 +129,10 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"All finished {seconds:.1f} s after the first was created: {count / seconds:.0f}/s; total {ended}."
             )
+
+
+def keys_text(keys: Sequence[int]) -> str:
+    return ": " + ", ".join(map(str, keys)) if keys else ""
 
 
 def at_least_one(text: str) -> int:

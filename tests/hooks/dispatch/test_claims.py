@@ -57,6 +57,22 @@ def test_another_dispatcher_cannot_claim_from_an_owned_lane(
     assert len(me.claim(lane)) == 2
 
 
+def test_lanes_are_claimed_while_the_databases_clock_is_set(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The period of a lane never decreases: the version that is valid now stays the last entry of its key."""
+    now, period_of = timezone.now().timestamp(), claim.period_of
+    day, hour = 24 * 3600, 3600
+    found = []
+    for dispatcher, seconds in ((me, 0), (other, day), (me, -hour), (other, 8), (me, day + 8)):
+        monkeypatch.setattr(claim, "period_of", lambda _, at=now + seconds: period_of(at))
+        made = emit(lane)
+        assert [hook.id for hook in dispatcher.claim(lane)] == [hook.pk for hook in made]
+        claim.release_lanes(dispatcher.session, dispatcher.me, [lane.pk])
+        found.append(Lane.objects.values_list("period", flat=True).get() - period_of(now))
+    assert found == [0, day / 4, day / 4, day / 4, day / 4 + 2]
+
+
 def test_two_dispatchers_share_the_lanes(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
     second = InstanceFactory(url="http://b.example/").endpoint
     emit(lane)
