@@ -3,7 +3,7 @@
 The values are those of `setup.fields`, such as a bot's token. The product shows the form, checks each value against its
 pattern, and calls the three methods in an event loop of their own, without an open transaction (receiving/linking.py):
 
-    check(values, network)                -> Found    before anything is saved: is it an account, and which?
+    check(values, network, saved)         -> Found    before anything is saved: is it an account, and which?
     connect(link, callback_url, network)              after it was saved: has the messenger send events here
     health(link, network)                 -> status   about once a minute: is the link still valid?
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from instances.channels.receiving import Network
@@ -112,14 +113,21 @@ class NotLinkable(Exception):
         self.sentence, self.field = sentence, field
 
 
+NOTHING_SAVED: Mapping[str, str] = MappingProxyType({})  # the options of an instance without a link
+
+
 @runtime_checkable
 class Linkable(Protocol):
     """A channel that needs credentials. The methods make no query and block nothing; ReceiveFailed may pass through."""
 
     setup: LinkSetup
 
-    async def check(self, values: Mapping[str, str], network: Network) -> Found:
+    async def check(
+        self, values: Mapping[str, str], network: Network, saved: Mapping[str, str] = NOTHING_SAVED
+    ) -> Found:
         """Ask the messenger about an account; nothing is changed there. The values have the form of their fields.
+
+        `saved` are the options of the instance's link to this messenger, if it has one: its session may be continued.
 
         Raises:
             NotLinkable: the messenger does not accept them, or lacks a permission; says which value, and what to do.

@@ -21,7 +21,7 @@ from instances.actions.channel_links import (
     mark_unconnected,
     save_link,
 )
-from instances.channels.linking import Found, Linkable, LinkSetup, NotLinkable
+from instances.channels.linking import NOTHING_SAVED, Found, Linkable, LinkSetup, NotLinkable
 from instances.channels.links import link_of
 from instances.channels.masking import mask_text
 from instances.channels.receiving import Network, ReceiveFailed
@@ -50,9 +50,12 @@ def link_account(instance: Instance, values: Mapping[str, str], *, acting_user: 
     channel = linkable_channel(instance.channel)
     if channel is None:
         raise NotLinkable(NO_VALUES.format(instance.get_channel_display()))
-    given = complete_values(channel.setup, instance, values)
+    saved = ChannelLink.objects.filter(instance=instance, channel=instance.channel).first()
+    given = complete_values(channel.setup, saved, values)
     secrets = {field.name: given[field.name] for field in channel.setup.fields if field.is_secret}
-    found = ask(lambda network: channel.check(given, network), secrets)
+    found = ask(
+        lambda network: channel.check(given, network, saved.options if saved else NOTHING_SAVED), secrets
+    )
     try:
         stored = save_link(
             instance,
@@ -84,7 +87,9 @@ def connect(
     mark_connected(instance, status=found.status, linked_at=stored.changed_at, acting_user=acting_user)
 
 
-def complete_values(setup: LinkSetup, instance: Instance, values: Mapping[str, str]) -> dict[str, str]:
+def complete_values(
+    setup: LinkSetup, stored: ChannelLink | None, values: Mapping[str, str]
+) -> dict[str, str]:
     """Returns a value for each field: the saved one if it is not given, or if it is a secret that is left empty.
 
     A saved secret is used only if no other value has changed: it would be sent to another server, whose URL was entered
@@ -93,7 +98,6 @@ def complete_values(setup: LinkSetup, instance: Instance, values: Mapping[str, s
     Raises:
         NotLinkable: the first value whose form is wrong.
     """
-    stored = ChannelLink.objects.filter(instance=instance, channel=instance.channel).first()
     given = {name: value.strip() for name, value in values.items()}
     if stored is not None:
         given = with_kept_secrets(setup, stored, given)
@@ -105,8 +109,10 @@ def complete_values(setup: LinkSetup, instance: Instance, values: Mapping[str, s
 def with_kept_secrets(setup: LinkSetup, stored: ChannelLink, given: dict[str, str]) -> dict[str, str]:
     """Returns the values with the saved ones of secrets that are empty, and of others that are not given.
 
+    If another value has changed, no secret is kept.
+
     Raises:
-        NotLinkable: a secret would be kept, and another value has changed.
+        NotLinkable: another value has changed, and a required secret is not given, or none is.
     """
     names = {field.name for field in setup.fields if not field.is_secret}
     given = {name: value for name, value in stored.options.items() if name in names} | given
@@ -122,7 +128,10 @@ def with_kept_secrets(setup: LinkSetup, stored: ChannelLink, given: dict[str, st
         for field in setup.fields
         if not field.is_secret
     ):
-        raise NotLinkable(ENTER_AGAIN.format(kept[0].label), kept[0].name)
+        has_given = any(given.get(field.name) for field in setup.fields if field.is_secret)
+        if missing := next((field for field in kept if field.is_required or not has_given), None):
+            raise NotLinkable(ENTER_AGAIN.format(missing.label), missing.name)
+        return given
     return given | {field.name: saved[field.name] for field in kept}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import urljoin, urlsplit
 
 from hooks.http import Response
-from instances.channels.linking import Found, LinkField, LinkSetup, NotLinkable
+from instances.channels.linking import NOTHING_SAVED, Found, LinkField, LinkSetup, NotLinkable
 from instances.channels.matrix import api
 from instances.channels.matrix.api import Problem
 from instances.channels.matrix.receiving import POSITION_FILTER, TokenExpired, ask, compact
@@ -126,8 +126,12 @@ class Homeserver:
             return found
         return f"https://{domain}"
 
-    async def login(self, homeserver: str, user: str, password: str) -> Json:
-        """Returns `user_id`, `access_token` and `device_id` of a new session. Raises NotLinkable."""
+    async def login(self, homeserver: str, user: str, password: str, device: str) -> Json:
+        """Returns `user_id`, `access_token` and `device_id` of a new session, on the device if one is given.
+
+        Raises:
+            NotLinkable.
+        """
         flows = await self.get(f"{homeserver}{api.CLIENT}/login")
         kinds = [text(flow, "type") for flow in objects(json_object(flows), "flows")]
         if "m.login.password" not in kinds:
@@ -135,7 +139,7 @@ class Homeserver:
                 "This homeserver has no sign-in by password. Sign in with a Matrix client, and enter its access token.",
                 "access_token",
             )
-        response = await self.network.send(login_request(homeserver, user, password), seconds=SECONDS)
+        response = await self.network.send(login_request(homeserver, user, password, device), seconds=SECONDS)
         found = json_object(response)
         if response.status == 200 and text(found, "access_token"):
             return found
@@ -163,14 +167,22 @@ def refusal(response: Response) -> NotLinkable | ReceiveFailed:
     return ReceiveFailed(problem.sentence, seconds=problem.seconds)
 
 
-async def check(values: Mapping[str, str], network: Network) -> Found:
-    """See instances.channels.linking.Linkable. A password opens a session of its own at the homeserver."""
+async def check(
+    values: Mapping[str, str], network: Network, saved: Mapping[str, str] = NOTHING_SAVED
+) -> Found:
+    """See instances.channels.linking.Linkable. A password opens a session of its own at the homeserver.
+
+    Of the same account, the session is on the same device, and the link begins where it began. Transaction ids are
+    those of a device: on another one, a message whose response was lost is sent a second time, and one that was sent
+    is reported as typed in another client.
+    """
     user, password = values["user"], values["password"]
     if not password and not values["access_token"]:
         raise NotLinkable("Enter the password or an access token.", "password")
     server = Homeserver(network)
     homeserver = await server.find(user, values["homeserver"])
-    session = await open_session(server, homeserver, values)
+    device, since = continued(saved, user, homeserver)
+    session = await open_session(server, homeserver, values, device)
     token, found = text(session, "access_token"), text(session, "user_id")
     if found != user:
         raise NotLinkable(f"The access token is that of {found}, not of {user}.", "access_token")
@@ -180,13 +192,23 @@ async def check(values: Mapping[str, str], network: Network) -> Found:
         "base_url": homeserver,
         "user": user,
         "device_id": text(session, "device_id"),
-        "since": await position(server, homeserver, token),
+        "since": since or await position(server, homeserver, token),
     }
     return Found(user, api.user_chat_id(user), user, credentials, options)
 
 
-async def open_session(server: Homeserver, homeserver: str, values: Mapping[str, str]) -> Json:
+def continued(saved: Mapping[str, str], user: str, homeserver: str) -> tuple[str, str]:
+    """Returns the device and the first position of the account's link until now; empty without one."""
+    if saved.get("user") != user:
+        return "", ""
+    since = saved.get("since", "") if saved.get("base_url") == homeserver else ""
+    return saved.get("device_id", ""), since
+
+
+async def open_session(server: Homeserver, homeserver: str, values: Mapping[str, str], device: str) -> Json:
     """Returns `user_id`, `access_token` and `device_id`: of the token if it is valid, or of a new session.
+
+    `device` is that of the account's former session; "" without one.
 
     Raises:
         NotLinkable: neither the token nor the password is accepted.
@@ -198,7 +220,7 @@ async def open_session(server: Homeserver, homeserver: str, values: Mapping[str,
         except NotLinkable:
             if not password:
                 raise
-    return await server.login(homeserver, values["user"], password)
+    return await server.login(homeserver, values["user"], password, device)
 
 
 async def position(server: Homeserver, homeserver: str, token: str) -> str:

@@ -11,7 +11,7 @@ from instances.actions.chats.chats import Denied
 from instances.actions.status import change_status
 from instances.channels.base import Button, Can, CannotDo
 from instances.channels.last_received import last_received_id
-from instances.channels.linking import Found, LinkSetup
+from instances.channels.linking import NOTHING_SAVED, Found, LinkSetup
 from instances.channels.matrix import account, commands, media, receiving, sending
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import Batch, Network
@@ -107,8 +107,10 @@ class MatrixChannel(RemoteChannel):
     async def fetch(self, link: Link, found: Media, network: Network) -> FetchedFile:
         return await media.fetch(link, found, network)
 
-    async def check(self, values: Mapping[str, str], network: Network) -> Found:
-        return await account.check(values, network)
+    async def check(
+        self, values: Mapping[str, str], network: Network, saved: Mapping[str, str] = NOTHING_SAVED
+    ) -> Found:
+        return await account.check(values, network, saved)
 
     async def connect(self, link: Link, callback_url: str, network: Network) -> None:
         """Nothing: the homeserver is polled."""

@@ -8,7 +8,7 @@ from hooks import http
 from hooks.http import Response
 from instances.actions.chats.chats import Denied
 from instances.channels.base import Button, Can, CannotDo
-from instances.channels.linking import Found
+from instances.channels.linking import NOTHING_SAVED, Found
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import Batch, CallbackRequest, GroupLookup, Network, Reply, Store
 from instances.channels.remote import RemoteChannel
@@ -133,7 +133,9 @@ class TelegramChannel(RemoteChannel):
 
     # -- linking
 
-    async def check(self, values: Mapping[str, str], network: Network) -> Found:
+    async def check(
+        self, values: Mapping[str, str], network: Network, saved: Mapping[str, str] = NOTHING_SAVED
+    ) -> Found:
         return await linking.check(values, network)
 
     async def connect(self, link: Link, callback_url: str, network: Network) -> None:

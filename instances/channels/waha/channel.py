@@ -10,7 +10,7 @@ from instances.actions.channel_links import forget_account
 from instances.actions.session import log_out
 from instances.actions.status import change_status
 from instances.channels.base import Button, CannotDo
-from instances.channels.linking import Found
+from instances.channels.linking import NOTHING_SAVED, Found
 from instances.channels.links import link_of_instance
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import Batch, CallbackRequest, GroupLookup, Network, Reply, Store
@@ -140,7 +140,9 @@ class WahaChannel(RemoteChannel):
 
     # -- linking
 
-    async def check(self, values: Mapping[str, str], network: Network) -> Found:
+    async def check(
+        self, values: Mapping[str, str], network: Network, saved: Mapping[str, str] = NOTHING_SAVED
+    ) -> Found:
         return await linking.check(values, network)
 
     async def connect(self, link: Link, callback_url: str, network: Network) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hooks.http import Response
 from instances.channels.base import Button, Can, CannotDo
 from instances.channels.last_received import last_received_id
-from instances.channels.linking import Found
+from instances.channels.linking import NOTHING_SAVED, Found
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import CallbackRequest, Network, Reply, Store
 from instances.channels.remote import RemoteChannel
@@ -117,7 +117,9 @@ class WhatsAppCloudChannel(RemoteChannel):
         """Returns a file that a person sent."""
         return await files.fetch(link, media, network)
 
-    async def check(self, values: Mapping[str, str], network: Network) -> Found:
+    async def check(
+        self, values: Mapping[str, str], network: Network, saved: Mapping[str, str] = NOTHING_SAVED
+    ) -> Found:
         """Returns the number that the values belong to."""
         return await linking.check(values, network)
 

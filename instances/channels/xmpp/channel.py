@@ -9,7 +9,7 @@ from hooks.http import Response
 from instances.actions.channel_links import take_session_back, unlink_account
 from instances.channels.base import Button, Can, CannotDo
 from instances.channels.last_received import last_received_id
-from instances.channels.linking import Found, LinkSetup
+from instances.channels.linking import NOTHING_SAVED, Found, LinkSetup
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import Batch, Network
 from instances.channels.remote import RemoteChannel
@@ -96,7 +96,9 @@ class XmppChannel(RemoteChannel):
     async def fetch(self, link: Link, found: Media, network: Network) -> FetchedFile:
         return await media.fetch(found, network)
 
-    async def check(self, values: Mapping[str, str], network: Network) -> Found:
+    async def check(
+        self, values: Mapping[str, str], network: Network, saved: Mapping[str, str] = NOTHING_SAVED
+    ) -> Found:
         return await account.check(values, network)
 
     async def connect(self, link: Link, callback_url: str, network: Network) -> None:

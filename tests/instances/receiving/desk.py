@@ -15,7 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from hooks.http import Response
-from instances.channels.linking import Found, LinkField, LinkSetup, NotLinkable
+from instances.channels.linking import NOTHING_SAVED, Found, LinkField, LinkSetup, NotLinkable
 from instances.channels.receiving import LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
 from instances.models import AccountStatus
@@ -59,7 +59,9 @@ class DeskChannel(NotepadChannel):
         callback_steps=("Enter the callback URL on the page “Events” of the desk.",),
     )
 
-    async def check(self, values: Mapping[str, str], network: Network) -> Found:
+    async def check(
+        self, values: Mapping[str, str], network: Network, saved: Mapping[str, str] = NOTHING_SAVED
+    ) -> Found:
         response = await self.ask(network, "GET", f"{values['url']}/account", values["token"])
         if response.status == 401:
             raise NotLinkable(f"The desk does not know the token {values['token']}.", "token")

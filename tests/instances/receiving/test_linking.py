@@ -17,6 +17,7 @@ from instances.receiving import messenger_calls
 from instances.receiving.linking import link_account
 from tests.factories import InstanceFactory
 from tests.instances.receiving.desk import NAME, TOKEN, Desk
+from tests.servers.synapse import Synapse
 
 pytestmark = pytest.mark.django_db
 
@@ -128,6 +129,18 @@ def test_a_saved_secret_is_not_sent_to_another_server(desk: Desk) -> None:
         assert refusal(instance, {"url": thief.url}) == expected
         assert refusal(instance, {"url": thief.url, "token": " "}) == expected
         assert not thief.asked
+
+
+def test_a_password_for_another_server_needs_no_token_that_was_saved(synapse: Synapse) -> None:
+    person = synapse.register("moved")
+    instance = InstanceFactory(channel="matrix", account_status="init", phone="")
+    values = {"user": person.user, "password": person.password, "homeserver": synapse.url}
+    link_account(instance, values, acting_user=None)
+    other = {"homeserver": f"{synapse.url}/"}
+    expected = ("Enter the password again, because another value has changed.", "password")
+    assert refusal(instance, other) == expected
+    stored = link_account(instance, values | other, acting_user=None)
+    assert stored.options["homeserver"] == other["homeserver"]
 
 
 def test_changed_credentials_of_the_same_account_keep_the_status_and_the_callback_url(desk: Desk) -> None:

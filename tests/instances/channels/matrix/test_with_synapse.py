@@ -15,6 +15,7 @@ from hooks import http
 from instances.actions.chats.chats import Denied
 from instances.actions.received import record_events
 from instances.channels.linking import NotLinkable
+from instances.channels.links import link_of_instance
 from instances.channels.matrix import account, commands, invitations, receiving, sending
 from instances.channels.matrix.timeline import ENCRYPTED
 from instances.channels.media import FileUnavailable
@@ -34,6 +35,7 @@ from instances.received_events import (
     ReceivedEvent,
     StatusReported,
 )
+from instances.receiving.linking import link_account
 from instances.receiving.messenger_calls import call_messenger
 from tests.factories import InstanceFactory
 from tests.instances.channels.matrix.receiver import Receiving, check, fetch, linked, received
@@ -54,9 +56,8 @@ class Account:
     def __init__(self, synapse: Synapse, name: str) -> None:
         self.person = synapse.register(name, name=f"The {name}")
         self.user = self.person.user
-        self.receiving: Receiving = linked(
-            user=self.user, password=self.person.password, homeserver=synapse.url
-        )
+        self.values = {"user": self.user, "password": self.person.password, "homeserver": synapse.url}
+        self.receiving: Receiving = linked(**self.values)
 
     def send(self, room: str, body: str = "hello", **more: Any) -> Result:
         """Make the requests of a message, one after the other, as the sender does."""
@@ -277,6 +278,29 @@ def test_a_session_that_has_expired_is_renewed_with_the_password(synapse: Synaps
     renewed = Person(synapse, bot.user, bot.receiving.link.credentials["access_token"])
     devices = renewed.call("GET", "/devices")["devices"]
     assert old.options["device_id"] in [device["device_id"] for device in devices]
+
+
+@pytest.mark.django_db
+def test_an_account_that_is_linked_again_sends_no_message_twice(
+    synapse: Synapse, bot: Account, ann: Person
+) -> None:
+    """What was sent, and perhaps not recorded, stays one message, and is not one that was typed elsewhere."""
+    instance = InstanceFactory(channel="matrix", account_status="init")
+    link_account(instance, bot.values, acting_user=None)
+    bot.receiving = Receiving(link_of_instance(instance))
+    room = ann.create_room(bot.user, is_direct=True)
+    ann.write(room, "hello")
+    bot.receiving.messages(1)
+    sent = bot.send(room, "once")
+    link_account(instance, bot.values | {"homeserver": f"{synapse.url}/"}, acting_user=None)
+    bot.receiving.link, old = link_of_instance(instance), bot.receiving.link
+    assert bot.receiving.link.credentials["access_token"] != old.credentials["access_token"]
+    assert isinstance(sent, Sent) and bot.send(room, "once") == sent
+    assert ann.bodies(room, sender=bot.user) == ["once"]
+    ann.write(room, "later")
+    found = bot.receiving.until(lambda events: bool(received(events)))
+    assert not [event for event in found if isinstance(event, MessageTyped)]
+    assert bot.receiving.link.options["since"] == old.options["since"]
 
 
 def test_all_that_was_written_since_a_late_entry_arrives(
