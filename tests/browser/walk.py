@@ -45,7 +45,7 @@ WIDE = """() => document.documentElement.scrollWidth > innerWidth ? Array.from(d
 # an ellipsis; code has scroll bars of its own.
 CUT = """() => {
   const MAY_CUT = "pre, .chooser-name, .hook-line, .received-line, .chat-preview, .capture-summary, .capture-label, "
-    + ".swagger-ui *, .uplot *, svg *";
+    + ".bin-respond > span, .swagger-ui *, .uplot *, svg *";
   const shown = (one) => one.checkVisibility({ visibilityProperty: true, opacityProperty: true });
   return Array.from(document.querySelectorAll("body *"))
     .filter((one) => one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1 && shown(one))
