@@ -238,14 +238,16 @@ def claim_hooks(
     *,
     wanted_retries: Mapping[int, int] | None = None,
     max_retries: int = NO_RETRY_LIMIT,
+    queue_starts: dict[int, int] | None = None,
 ) -> Claim:
     """Claim due hooks of each lane that is free or owned by `me`; first attempts in order.
 
     At most `wanted[lane]` first attempts and `wanted_retries[lane]` retries (the same numbers if None) of an ordered
     lane, where they are sent beside each other; of a parallel lane the greater number of both kinds together.
-    `catch_up` grants fewer for a lane that was resumed a moment ago, `windows` bounds the search for retries. At most
-    `max_retries` of all hooks are retries. Hooks without a URL are not claimed. Two queries; a third one if there are
-    strict lanes, and one more if some of the lanes are not found at their `places`.
+    `catch_up` grants fewer for a lane that was resumed a moment ago, `windows` bounds the search for retries, and
+    `queue_starts` that for first attempts of strict lanes (find_turns). At most `max_retries` of all hooks are retries.
+    Hooks without a URL are not claimed. Two queries; a third one if there are strict lanes, and one more if some of the
+    lanes are not found at their `places`.
     """
     began = time.monotonic()
     if places is None:
@@ -257,7 +259,9 @@ def claim_hooks(
     with session.transaction():
         free = lock_lanes(session, me, lanes, places)
         turns = find_turns(
-            session, {row[0]: (max(wanted.get(row[0], 0), 1), row[4]) for row in free if row[2]}
+            session,
+            {row[0]: (max(wanted.get(row[0], 0), 1), row[4]) for row in free if row[2]},
+            {} if queue_starts is None else queue_starts,
         )
         for lane, parallel, strict, since_resume, cursor, _, has_url, at, place in free:
             firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
@@ -455,18 +459,23 @@ def release_lanes(
         session.execute(NOTIFY_LANES, [CHANNEL, list(with_more)])
 
 
-def sweep(session: psycopg.Connection[Any], record_left: Callable[[], object] = lambda: None) -> list[int]:
-    """Free the lanes and hooks of dead dispatchers; returns those lanes.
+def sweep(
+    session: psycopg.Connection[Any],
+    record_left: Callable[[], object] = lambda: None,
+    owners: Sequence[int] | None = None,
+) -> list[int]:
+    """Free the lanes and hooks of dead dispatchers, or of these `owners` if they are dead; returns those lanes.
 
     `record_left` records the results that they left in the journal, while they still own their lanes. Lanes of a
     dispatcher that dies after that are left for the next sweep.
     """
-    owners = [row[0] for row in session.execute(DEAD_OWNERS).fetchall()]
+    if owners is None:
+        owners = [row[0] for row in session.execute(DEAD_OWNERS).fetchall()]
     record_left()
     if not owners:
         return []
     with session.transaction():
-        lanes = [row[0] for row in session.execute(ORPHANED_LANES, [owners]).fetchall()]
+        lanes = [row[0] for row in session.execute(ORPHANED_LANES, [list(owners)]).fetchall()]
         if lanes:
             session.execute(FREE_ORPHANED, [lanes])
             session.execute(REQUEUE_HOOKS_OF_LANES, [lanes])

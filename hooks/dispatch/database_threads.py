@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import psycopg
 
@@ -13,6 +13,7 @@ from hooks import metrics, tracing, worker_slots
 from hooks.dispatch import claim, due_lanes, journal, log_lines
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
+from hooks.dispatch.dead_dispatchers import DeadDispatchers
 from hooks.dispatch.lane_places import Places
 from hooks.dispatch.record import record_attempts
 from hooks.dispatch.retry_windows import OVERLAP, RetryWindows
@@ -94,6 +95,7 @@ class Claimer(DatabaseThread):
         self.catch_up = CatchUp()
         self.retry_windows = RetryWindows()
         self.places: Places = {}
+        self.queue_starts: dict[int, int] = {}  # of strict lanes: see find_turns()
         self.due_lanes: deque[int] = deque()  # with a due retry
         self.retries_found_at: float | None = None  # by time.monotonic(): they are due since then
         self.next_retry: float | None = None  # by time.monotonic()
@@ -126,6 +128,7 @@ class Claimer(DatabaseThread):
                 self.places,
                 wanted_retries=wanted_retries,
                 max_retries=max_retries,
+                queue_starts=self.queue_starts,
             )
             self.claims.append((mark, found))
             self.counts.observe(metrics.CLAIM, [time.perf_counter() - began])
@@ -154,6 +157,7 @@ class Claimer(DatabaseThread):
             self.retry_windows.forget(lanes)
             for lane in lanes or ():
                 self.places.pop(lane, None)
+                self.queue_starts.pop(lane, None)
 
         self.submit(job)
 
@@ -191,8 +195,8 @@ class Claimer(DatabaseThread):
 class Sweeper(SweepingThread):
     """Frees the hooks of dead dispatchers and looks for due lanes.
 
-    If the search of all lanes takes long, as behind an old transaction, only that search waits: dead dispatchers and
-    the lanes of new hooks are looked for every second.
+    If the search of all lanes takes long, as behind an old transaction, only that search and the look for dispatchers
+    that hang wait: dead dispatchers and the lanes of new hooks are looked for every second.
     """
 
     def __init__(self, owner: int, places: Places, wakeup: WakeupPipe, counts: Counts) -> None:
@@ -201,6 +205,7 @@ class Sweeper(SweepingThread):
         self.places = places  # the claimer's; its keys are the lanes of this dispatcher
         self.counts = counts
         self.looks = due_lanes.DueLanes()
+        self.dead_dispatchers = DeadDispatchers()
         self.next_search_of_all = 0.0  # by time.monotonic()
         self.due_lanes: deque[int] = deque()
         self.lanes_with_late_retries: deque[int] = deque()  # to search whole
@@ -218,14 +223,14 @@ class Sweeper(SweepingThread):
         self.next_sweep = began + SWEEP_SECONDS
 
     def sweep(self) -> None:
-        self.free_lanes()
+        self.free_lanes(self.dead_dispatchers.find(self.session))
         self.due_lanes.extend(self.looks.search_new(self.session, list(self.places)))
 
-    def free_lanes(self) -> None:
-        """Free the lanes of dead dispatchers, which may have due hooks."""
+    def free_lanes(self, owners: Sequence[int] | None = None) -> None:
+        """Free the lanes of dead dispatchers, which may have due hooks; see claim.sweep()."""
         if self.may_take_over:
             freed = claim.sweep(
-                self.session, lambda: self.counts.count(journal.record_left(self.session, self.owner))
+                self.session, lambda: self.counts.count(journal.record_left(self.session, self.owner)), owners
             )
             self.due_lanes.extend(freed)
 

@@ -62,22 +62,27 @@ def unclaimed(column: str, lane: str = "l") -> str:
     return f"SELECT {column} FROM hooks_hook WHERE state = 'queued' AND {of_lane} ORDER BY endpoint_id, id LIMIT 1"
 
 
-def first_in_state(state: State, endpoint_id: str, columns: str = "id") -> str:
-    """A SELECT of a lane's oldest hook in `state`; `endpoint_id` is an SQL expression. One probe of hooks_hook_state.
+def first_in_state(state: State, endpoint_id: str, columns: str = "id", *, after: str = "0") -> str:
+    """A SELECT of a lane's oldest hook in `state` with an id over `after`.
 
-    BETWEEN and the order by endpoint leave only that index; with `=`, the planner may sort all retries of the lane.
+    `endpoint_id` and `after` are SQL expressions. One probe of hooks_hook_state. BETWEEN and the order by endpoint
+    leave only that index; with `=`, the planner may sort all retries of the lane.
     """
-    lane = f"endpoint_id BETWEEN {endpoint_id} AND {endpoint_id}"
+    lane = f"endpoint_id BETWEEN {endpoint_id} AND {endpoint_id} AND id > {after}"
     return f"SELECT {columns} FROM hooks_hook WHERE state = '{state.value}' AND {lane} ORDER BY endpoint_id, id LIMIT 1"
 
 
 def held_by_retry_sql(*, endpoint: str = "e") -> str:
-    """SQL condition: the lane has strictOrder, and its oldest waiting hook is a retry that is not due yet."""
+    """SQL condition: the lane has strictOrder, and its oldest waiting hook is a retry that is not due yet.
+
+    First attempts are searched behind the cursor: the index has entries of those that were sent, too.
+    """
     lane = f"{endpoint}.id"
+    cursor = f"({newest_lane('l.cursor', lane)})"
     return f"""({endpoint}.strict AND EXISTS (
     SELECT FROM ({first_in_state(State.RETRYING, lane, "id, next_attempt_at")}) retry
     WHERE retry.next_attempt_at > statement_timestamp()
-    AND retry.id < COALESCE(({first_in_state(State.QUEUED, lane)}), {MAX_ID})
+    AND retry.id < COALESCE(({first_in_state(State.QUEUED, lane, after=cursor)}), {MAX_ID})
 ))"""
 
 

@@ -27,10 +27,13 @@ class Dispatcher:
         self.session = worker_slots.connect()
         self.session.execute("SELECT pg_advisory_lock(%s)", [me])
         self.places: Places = {}
+        self.queue_starts: dict[int, int] = {}
 
     def claim(self, *endpoints: Endpoint, n: int = 10) -> list[ClaimedHook]:
         wanted = {endpoint.pk: n for endpoint in endpoints}
-        return claim.claim_hooks(self.session, self.me, wanted, places=self.places).hooks
+        return claim.claim_hooks(
+            self.session, self.me, wanted, places=self.places, queue_starts=self.queue_starts
+        ).hooks
 
 
 def emit(endpoint: Endpoint, n: int = 1) -> list[Hook]:

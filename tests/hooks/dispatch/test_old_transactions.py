@@ -21,12 +21,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from hooks import outbox, tallies, worker_slots
-from hooks.dispatch import claim, due_lanes, loop, record
+from hooks.dispatch import claim, due_lanes, loop, record, strict_order
 from hooks.dispatch.database_threads import Sweeper
+from hooks.dispatch.dead_dispatchers import DEAD_RUNS, WITH_LANES, DeadDispatchers
 from hooks.dispatch.retry_windows import ALL, OVERLAP, WHOLE_EVERY, RetryWindows
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
-from hooks.models import Endpoint, Hook, Kind, Lane, PauseReason, Role, State, Trigger
+from hooks.models import Endpoint, Hook, Kind, Lane, PauseReason, Role, Runner, State, Trigger
 from instances.actions.messages import receive_message
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.claiming import Dispatcher, emit, result, retrying, stored, wait_until_unlocked
@@ -243,6 +244,55 @@ def test_the_search_between_searches_of_all_lanes_does_not_read_the_hooks_that_w
     assert session.pages[due_lanes.DUE_OF_NEW_HOOKS] < session.pages[due_lanes.DUE_LANES] / 2
 
 
+def test_a_claim_of_a_strict_lane_does_not_read_the_hooks_that_were_sent(
+    me: Dispatcher, lane: Endpoint, old_transaction: None
+) -> None:
+    Endpoint.objects.filter(pk=lane.pk).update(strict=True)
+    deliver(me, lane, FINISHED)
+    waiting = emit(lane, 2)
+    first: list[int] = []
+    second: list[int] = []
+
+    def pages_of_a_turn(found: list[int]) -> int:
+        session: Any = Counting(me)
+        claimed = claim.claim_hooks(
+            session, me.me, {lane.pk: 1}, places=me.places, queue_starts=me.queue_starts
+        ).hooks
+        found += [hook.id for hook in claimed]
+        record.record_attempts(me.session, [result(hook) for hook in claimed], owner=me.me, places=me.places)
+        pages: int = session.pages[strict_order.TURNS]
+        return pages
+
+    whole = pages_of_a_turn(first)
+    bounded = pages_of_a_turn(second)
+    assert [*first, *second] == [hook.pk for hook in waiting]
+    assert whole > FINISHED / 100
+    assert bounded < whole / 2
+
+
+def test_the_look_for_due_lanes_does_not_read_the_sent_hooks_of_a_strict_lane_with_a_retry(
+    me: Dispatcher, lane: Endpoint, old_transaction: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hooks.dispatch.due_lanes.NEW_SECONDS", 0.0)
+    Endpoint.objects.filter(pk=lane.pk).update(strict=True)
+    pages = []
+    looks = due_lanes.DueLanes()
+    for number in (1, FINISHED):
+        deliver(me, lane, number)
+        retry, _ = emit(lane, 2)
+        me.claim(lane, n=1)
+        retrying(retry, seconds_ago=-600)
+        assert looks.search_all(me.session) == []
+        session: Any = Counting(me)
+        assert looks.search_new(session, [lane.pk]) == []
+        pages.append(session.pages[due_lanes.DUE_OF_NEW_HOOKS])
+        Hook.objects.filter(endpoint=lane).update(
+            state=State.DELIVERED, next_attempt_at=None, finished_at=timezone.now()
+        )
+    few, many = pages
+    assert many < few + FINISHED / 100
+
+
 def test_lanes_that_are_owned_or_were_found_by_the_search_of_all_are_looked_at(
     me: Dispatcher, lane: Endpoint
 ) -> None:
@@ -292,9 +342,14 @@ def emit_and_close(endpoint: Endpoint) -> None:
     connection.close()
 
 
+def add_run(dispatcher: Dispatcher) -> None:
+    Runner.objects.create(id=dispatcher.me, role=Role.DISPATCH, slot=0, pid=1, host="a.example")
+
+
 def test_a_dead_dispatcher_is_noticed_while_the_search_of_all_lanes_waits(
     me: Dispatcher, other: Dispatcher, lane: Endpoint
 ) -> None:
+    add_run(me)
     emit(lane)
     me.claim(lane)
     me.session.close()
@@ -307,6 +362,49 @@ def test_a_dead_dispatcher_is_noticed_while_the_search_of_all_lanes_waits(
     assert sweeper.next_sweep < math.inf
     sweeper.session.close()
     sweeper.wakeup.close()
+
+
+def test_the_look_for_dead_dispatchers_does_not_read_the_claims_that_took_a_free_lane(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint, old_transaction: None
+) -> None:
+    """Each of them leaves an entry in the index of owners."""
+    add_run(me)
+    add_run(other)
+    dead = DeadDispatchers()
+    few: Any = Counting(me)
+    assert dead.find(few) == []
+    for _ in range(VERSIONS):
+        me.session.execute("UPDATE hooks_lane SET owner = %s WHERE endpoint_id = %s", [me.me, lane.pk])
+        claim.release_lanes(me.session, me.me, [lane.pk])
+    many: Any = Counting(me)
+    assert dead.find(many) == []
+    assert few.pages.keys() == many.pages.keys() == {DEAD_RUNS}
+    assert many.pages[DEAD_RUNS] <= few.pages[DEAD_RUNS] + 6
+    many.execute(claim.DEAD_OWNERS)
+    assert many.pages[claim.DEAD_OWNERS] > VERSIONS / 150
+
+
+def test_a_dead_dispatcher_without_lanes_is_looked_at_once(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint
+) -> None:
+    add_run(me)
+    dead = DeadDispatchers()
+    me.session.close()
+    wait_until_unlocked(other.session, me.me)
+    for statements in ({DEAD_RUNS, WITH_LANES}, {DEAD_RUNS}):
+        session: Any = Counting(other)
+        assert dead.find(session) == []
+        assert session.pages.keys() == statements
+    # it connects again, claims and dies
+    again = Dispatcher(me.me)
+    assert dead.find(other.session) == []
+    emit(lane)
+    again.claim(lane)
+    again.session.close()
+    wait_until_unlocked(other.session, me.me)
+    assert dead.find(other.session) == dead.find(other.session) == [me.me]
+    assert claim.sweep(other.session, owners=[me.me]) == [lane.pk]
+    assert dead.find(other.session) == []
 
 
 def tally(lane: Endpoint) -> tuple[Any, ...]:
@@ -634,6 +732,7 @@ def test_after_a_break_of_the_session_runs_have_time_to_acquire_their_locks(
     me: Dispatcher, lane: Endpoint
 ) -> None:
     """As after a failover: the lanes of another dispatcher, which has not connected again yet, stay its own."""
+    add_run(me)
     emit(lane)
     me.claim(lane)
     me.session.close()
