@@ -14,6 +14,11 @@ REDUNDANT = (
 )
 
 
+def drop(name: str) -> str:
+    """Also the first step back: an interrupted one leaves an invalid index of this name."""
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
+
+
 class Migration(migrations.Migration):
     atomic = False
 
@@ -25,8 +30,8 @@ class Migration(migrations.Migration):
         migrations.SeparateDatabaseAndState(
             database_operations=[
                 migrations.RunSQL(
-                    f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
-                    f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} ({column})",
+                    drop(name),
+                    [drop(name), f"CREATE INDEX CONCURRENTLY {name} ON {table} ({column})"],
                 )
                 for name, table, column in REDUNDANT
             ],

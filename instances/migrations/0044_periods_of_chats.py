@@ -19,6 +19,11 @@ REPLACED = (
 )
 
 
+def drop(name: str) -> str:
+    """Also the first step back: an interrupted one leaves an invalid index of this name."""
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {name}"
+
+
 class Migration(migrations.Migration):
     atomic = False
 
@@ -59,8 +64,8 @@ class Migration(migrations.Migration):
         ),
         *(
             migrations.RunSQL(
-                f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
-                f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON instances_chat {definition}",
+                drop(name),
+                [drop(name), f"CREATE INDEX CONCURRENTLY {name} ON instances_chat {definition}"],
             )
             for name, definition in REPLACED
         ),

@@ -6,12 +6,14 @@ import pytest
 from django.apps import apps
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import IntegrityError, connection
+from django.db.migrations import RunSQL
 from django.db.migrations.loader import MigrationLoader
 
 from chatapi.database.concurrent_index import AddIndexAgain
 from hooks.maintenance import old_indexes
 from hooks.models import Hook
 from hooks.sql.partitions import LEGACY, existing
+from instances.actions.messages import receive_message
 from tests.factories import InstanceFactory
 from tests.hooks.earlier_code import emit_as_before
 from tests.hooks.newest_tables import migrate, restore_newest_tables
@@ -107,3 +109,35 @@ def test_every_migration_that_builds_an_index_concurrently_can_be_repeated() -> 
     ]
     assert len(found) >= 3
     assert {kind for kind, _ in found} == {AddIndexAgain}
+
+
+def test_an_index_of_an_interrupted_way_back_is_replaced() -> None:
+    instance = InstanceFactory()
+    for sender in ("17680561234", "17680561235"):
+        receive_message(instance, sender=sender, body="creates a chat")
+    leave_invalid("instances_chat_recent", "instances_chat")
+    migrate([("instances", "0043_last_messages")])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indisvalid, pg_get_indexdef(indexrelid) FROM pg_index"
+            " WHERE indexrelid = 'instances_chat_recent'::regclass"
+        )
+        [(is_valid, definition)] = cursor.fetchall()
+    assert is_valid
+    assert definition.endswith("(instance_id, last_time DESC)")
+
+
+def test_no_migration_takes_an_invalid_index_for_the_one_that_it_builds() -> None:
+    statements = [
+        statement
+        for (app, _), migration in MigrationLoader(connection).disk_migrations.items()
+        if "site-packages" not in apps.get_app_config(app).path
+        for separate in migration.operations
+        for operation in getattr(separate, "database_operations", [separate])
+        if isinstance(operation, RunSQL)
+        for sql in (operation.sql, operation.reverse_sql or "")
+        for statement in ([sql] if isinstance(sql, str) else sql)
+        if "INDEX CONCURRENTLY" in str(statement)
+    ]
+    assert any(str(statement).startswith("CREATE INDEX CONCURRENTLY") for statement in statements)
+    assert [statement for statement in statements if "IF NOT EXISTS" in str(statement)] == []
