@@ -1,6 +1,6 @@
 """The style sheets: colours are design tokens, each file is loaded, and each class is used.
 
-static/css/tokens.css has all colours, staff-tokens.css those of the admin site.
+static/css/tokens.css has all colours; staff-tokens.css gives the variables of the admin site their values.
 """
 
 import re
@@ -12,8 +12,7 @@ from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
 CSS = ROOT / "static" / "css"
-TOKENS = ("tokens.css", "staff-tokens.css")
-FILES = [path for path in sorted(CSS.glob("*.css")) if path.name not in TOKENS]
+FILES = [path for path in sorted(CSS.glob("*.css")) if path.name != "tokens.css"]
 LITERAL = re.compile(
     r"#[0-9a-f]{3,8}\b|\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch|color)\(|"
     r"(?<![\w-])(?:white|black|red|green|blue|gr[ae]y|silver|orange|yellow|purple|navy|teal)(?![\w-])",
@@ -76,6 +75,16 @@ def test_the_pages_use_every_token_and_no_other() -> None:
     assert unused == set()
     unknown = {name for name in used - tokens - local if not name.startswith("--tblr-")}
     assert unknown == set()
+
+
+def test_the_variables_of_the_admin_have_tokens_as_values() -> None:
+    tokens = {name for name, _ in declarations((CSS / "tokens.css").read_text())}
+    named = declarations((CSS / "staff-tokens.css").read_text())
+    assert [name for name, value in named if not re.search(r"var\(--", value)] == []
+    used = {name for _, value in named for name in re.findall(r"var\((--[\w-]+)", value)}
+    assert used <= tokens
+    written = re.findall(r"var\((--[\w-]+)", (CSS / "staff.css").read_text())
+    assert set(written) <= {name for name, _ in named}
 
 
 def test_every_style_sheet_is_loaded_by_a_template_and_no_other() -> None:
