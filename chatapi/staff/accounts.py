@@ -19,13 +19,13 @@ from chatapi.staff.base.lists import (
     StaffAdmin,
     fetch_keys,
     instance_numbered,
+    parse_number,
     row_link,
     search_link,
 )
 from chatapi.staff.base.search import ACCOUNT_HELP, accounts_matching, in_accounts
 from chatapi.staff.base.tools import ReasonForm, Tool
 from chatapi.staff.desk.links import customer_url
-from chatapi.ui.numbers import parse_digits
 from hooks.actions.hooks import NotPossible
 from instances.actions.stopping import block_account, unblock_account
 
@@ -187,7 +187,7 @@ class PaymentAdmin(StaffAdmin):
     fields = ("account", "instance", "days", "amount", "currency", "paid_at", "note", "created_by")
 
     def search_condition(self, text: str) -> Q | None:
-        if parse_digits(text) is not None:
+        if parse_number(text) is not None:
             return Q(instance__in=fetch_keys(instance_numbered(text)))
         return in_accounts(text)
 

@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from accounts.audit import Audited
 from accounts.models import Account, AuditEntry
-from chatapi.staff.base.lists import StaffAdmin, fetch_keys
+from chatapi.staff.base.lists import StaffAdmin, fetch_keys, parse_number
 from chatapi.staff.base.search import owned_by, user_keys
 from chatapi.ui.numbers import parse_digits
 
@@ -48,7 +48,7 @@ class AuditEntryAdmin(StaffAdmin):
             return Q(account__in=fetch_keys(Account.objects.filter(owned_by(key.strip()))))
         if kind in KINDS and key:
             return Q(subject_kind=kind, subject_id=key.strip())
-        if parse_digits(text) is not None:
+        if parse_number(text) is not None:
             return Q(subject_kind="instance", subject_id=text)
         return Q(actor__in=user_keys(text))
 

@@ -11,8 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from chatapi.staff.base.lists import StaffAdmin, fetch_keys, instance_numbered
-from chatapi.ui.numbers import parse_digits
+from chatapi.staff.base.lists import StaffAdmin, fetch_keys, instance_numbered, parse_number
 from testing_tools.verification.models import Bin, Capture
 
 BINS_SHOWN = 100
@@ -40,7 +39,7 @@ class BinAdmin(StaffAdmin):
     readonly_fields = ("key",)
 
     def search_condition(self, text: str) -> Q | None:
-        if parse_digits(text) is not None:
+        if parse_number(text) is not None:
             return Q(instance__in=fetch_keys(instance_numbered(text)))
         return Q(key=text)
 

@@ -14,9 +14,8 @@ from accounts.actions.users import set_groups, set_rights
 from accounts.current_user import current_user
 from accounts.models import Invitation, Member, User
 from accounts.reauthentication import password_required_to_post
-from chatapi.staff.base.lists import StaffAdmin
+from chatapi.staff.base.lists import StaffAdmin, parse_number
 from chatapi.staff.base.search import ACCOUNT_HELP, in_accounts, user_keys
-from chatapi.ui.numbers import parse_digits
 
 
 @admin.register(User)
@@ -79,7 +78,7 @@ class MemberAdmin(StaffAdmin):
     fields = ("user", "account", "role", "created_at")
 
     def search_condition(self, text: str) -> Q | None:
-        if text.startswith("uid_") or parse_digits(text) is not None:
+        if text.startswith("uid_") or parse_number(text) is not None:
             return in_accounts(text)
         return Q(user__in=user_keys(text))
 

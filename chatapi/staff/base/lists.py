@@ -157,6 +157,8 @@ class StaffAdmin(OwnFilters, ReadOnly, ToolAdmin, admin.ModelAdmin):
         row = kwargs.get("obj") or context.get("original")
         if row is not None:
             context["tools"] = self.tools_for(request, row)
+            page = self.page_of(row)
+            context["desk_page"] = page if page != request.path else ""
             subjects = self.audit_subjects(row)
             record_view(request, subjects, detail=self.audit_detail(row))
             if subjects and request.user.has_perm("accounts.view_auditentry"):
@@ -191,6 +193,11 @@ def fetch_keys(rows: QuerySet[Any], field: str = "pk") -> list[Any]:
     return list(rows.order_by().values_list(field, flat=True)[:MAX_KEYS])
 
 
+def parse_number(text: str) -> int | None:
+    """An instance's number; None for any other text. Digits after a zero are a phone number."""
+    return None if text.startswith("0") else parse_digits(text)
+
+
 def instance_numbered(text: str) -> QuerySet[Instance]:
     """The instance with this number, if there is one."""
-    return Instance.objects.filter(number=min(parse_digits(text) or 0, 2**31 - 1))
+    return Instance.objects.filter(number=min(parse_number(text) or 0, 2**31 - 1))

@@ -15,12 +15,12 @@ from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 
 from accounts.email_addresses import normal_address
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User
-from chatapi.staff.base.lists import MAX_KEYS, fetch_keys, instance_numbered
+from chatapi.staff.base.lists import MAX_KEYS, fetch_keys, instance_numbered, parse_number
 from chatapi.ui import host_names
-from chatapi.ui.numbers import clean_number, parse_digits
+from chatapi.ui.numbers import clean_number
 from hooks.models import Endpoint, Hook, Lane, parse_webhook_id
 from instances import chat_ids
-from instances.models import Chat, Instance, Message
+from instances.models import Chat, Instance, Message, OutgoingMessage
 
 ACCOUNT_HELP = "An e-mail address or its beginning, a key or its beginning (uid_…), or an instance's number"
 
@@ -40,7 +40,7 @@ def accounts_matching(text: str) -> Q:
     if text.startswith("uid_"):
         found = AccountKey.objects.filter(prefix__startswith=text[:KEY_PREFIX_LENGTH])
         return Q(pk__in=fetch_keys(found, "account"))
-    if parse_digits(text) is not None:
+    if parse_number(text) is not None:
         return Q(pk__in=fetch_keys(instance_numbered(text), "owner"))
     return owned_by(text)
 
@@ -89,9 +89,13 @@ def parse_host(text: str) -> str:
 
 
 def normal_url(text: str) -> str:
-    """The beginning of a URL as it is stored: scheme and host in lower case, the host in A-labels."""
+    """The beginning of a URL as it is stored: scheme and host in lower case, the host in A-labels.
+
+    Without credentials, query and fragment: a search for their beginning would reveal them letter by letter.
+    """
     scheme, _, rest = text.partition("://")
-    host, slash, path = rest.partition("/")
+    authority, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    host = authority.rpartition("@")[2]
     try:
         name, colon, port = host.partition(":")
         host = host_names.ascii_host(name) + colon + port
@@ -108,11 +112,11 @@ def is_address(text: str) -> bool:
 def named_instances(text: str) -> list[int]:
     """The keys of the instances with this number, phone, webhook URL, or host of it; else with a part of the phone."""
     if URL.match(text):
-        return fetch_keys(Endpoint.objects.with_url(normal_url(text)), "instance_id")
+        return instances_with_url(normal_url(text))
     if is_address(text):
         return []
     found: list[int] = []
-    if parse_digits(text) is not None:
+    if parse_number(text) is not None:
         found += fetch_keys(instance_numbered(text))
     if phone := parse_phone(text):
         found += fetch_keys(Instance.objects.filter(phone=phone))
@@ -121,6 +125,17 @@ def named_instances(text: str) -> list[int]:
     if phone and not found:  # a part of many numbers is also a whole one, or a number of an instance
         found = fetch_keys(Instance.objects.with_part_of_phone(phone))
     return found
+
+
+def instances_with_url(url: str) -> list[int]:
+    """The keys of the instances whose webhook URL begins with this one, of `normal_url`.
+
+    A host has to be whole: after it, a stored URL may have credentials instead of a path.
+    """
+    found = Endpoint.objects.with_url(url)
+    if "/" in url.partition("://")[2]:
+        return fetch_keys(found, "instance_id")
+    return fetch_keys(found.filter(Q(url=url) | Q(url__startswith=f"{url}/")), "instance_id")
 
 
 def instances_matching(text: str) -> Q:
@@ -150,6 +165,11 @@ def is_message_id(text: str) -> bool:
 def messages_with_id(text: str) -> list[int]:
     """The keys of the messages with this id, of any instance."""
     return one_of_each(Instance, Message.objects.filter(instance=OuterRef("pk"), message_id=text))
+
+
+def queued_messages_with_id(text: str) -> list[int]:
+    """The keys of the messages in the queues, or failed, with this id, of any instance."""
+    return one_of_each(Instance, OutgoingMessage.objects.filter(instance=OuterRef("pk"), message_id=text))
 
 
 def hooks_of_message(text: str) -> list[int]:
