@@ -38,7 +38,7 @@ ALLOWED: dict[tuple[str, str], str] = {}
 
 LOAD = re.compile(r"{%\s*load\s+([^%]+?)\s*%}")
 TEMPLATE = re.compile(r"""{%\s*(?:include|extends)\s+["']([^"'#]+)""")
-URL = re.compile(r"""{%\s*url\s+["']([^"']+)["']""")
+URL = re.compile(r"""{%\s*(?:page_)?url\s+["']([^"']+)["']""")
 COMMENT = re.compile(r"{%\s*comment\s*%}.*?{%\s*endcomment\s*%}", re.DOTALL)
 
 

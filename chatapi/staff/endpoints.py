@@ -17,6 +17,7 @@ from hooks.log.endpoint_numbers import numbers_of
 from hooks.models import Endpoint
 from instances.endpoint_filters import describe_filters
 from instances.models import Instance
+from instances.pages.log.shared_hooks import masked_url
 
 
 class HealthFilter(admin.SimpleListFilter):
@@ -52,8 +53,8 @@ class EndpointAdmin(StaffAdmin):
     windowed = True
     search_fields = ("instance",)
     search_help_text = INSTANCE_HELP
-    exclude = ("secret", "previous_secret")
-    readonly_fields = ("filters_in_words", "waiting", "delivered_last_hour")
+    exclude = ("secret", "previous_secret", "url", "typed_url", "override_url")
+    readonly_fields = ("webhook_url", "filters_in_words", "waiting", "delivered_last_hour")
 
     def search_condition(self, text: str) -> Q | None:
         return Q(instance__in=fetch_keys(Instance.objects.filter(instances_matching(text))))
@@ -63,7 +64,7 @@ class EndpointAdmin(StaffAdmin):
 
     @admin.display(description="webhook URL", empty_value="none")
     def webhook_url(self, endpoint: Endpoint) -> str | None:
-        return endpoint.url or None
+        return masked_url(endpoint.url) or None
 
     @admin.display(description="first", boolean=True)
     def is_first(self, endpoint: Endpoint) -> bool:

@@ -20,6 +20,7 @@ from hooks.metrics import BUCKETS, Histogram, snapshot
 from hooks.models import HEARTBEAT_AGE, OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
 from instances.limits import disk_space
 from instances.models import ReceiverState
+from instances.pages.log.shared_hooks import masked_url
 from instances.sending.channel_numbers import MAX_COUNTED, channel_numbers
 
 FAILING_SHOWN = 20
@@ -61,7 +62,10 @@ def health_context() -> dict[str, Any]:
         "max_lost": LOST_SHOWN,
         "jobs": Redelivery.objects.filter(state__in=OPEN_JOBS).order_by("-pk").with_totals()[:10],
         "paused": [(PauseReason(reason).label, n) for reason, n in paused.annotate(n=Count("pk"))],
-        "failing": list(failing.order_by("failing_since")[:FAILING_SHOWN]),
+        "failing": [
+            (endpoint, masked_url(endpoint.url))
+            for endpoint in failing.order_by("failing_since")[:FAILING_SHOWN]
+        ],
         "durations": [
             (name.removesuffix("_seconds").replace("_", " "), *count_median_p95(metrics.histograms[name]))
             for name in BUCKETS

@@ -17,18 +17,19 @@ from django.urls import URLPattern, path, reverse
 
 from accounts.audit import AuditAction, Audited
 from accounts.models import Account
-from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, row_link, search_link
+from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, parse_number, row_link, search_link
 from chatapi.staff.base.search import hooks_of_message, is_message_id, of_instance
 from chatapi.staff.base.tools import Tool
 from chatapi.staff.base.viewing import record_view
+from chatapi.staff.desk.links import hook_url
 from chatapi.ui.body_reading import ReadableBody, readable
 from chatapi.ui.json_text import pretty_text
-from chatapi.ui.numbers import parse_digits
 from hooks.actions import hooks as hook_actions
 from hooks.explain.sentences import body_dropped_words, explain, explain_hook
 from hooks.explain.verdicts import explanation_in_full
 from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart, parse_webhook_id
 from instances.models import Instance
+from instances.pages.log.shared_hooks import masked_url
 
 VIEW_BODY = "hooks.view_body"
 NO_ROW = "There is no such row."
@@ -129,10 +130,10 @@ class HookAdmin(BodyAdmin):
     search_help_text = (
         "A hook's id (hook_…), a message's id (false_…), or an instance's number, also with a message's id"
     )
-    readonly_fields = ("webhook_id", "explanation", "show_attempts")
+    readonly_fields = ("webhook_id", "explanation", "own_url", "show_attempts")
     fields = (
         "webhook_id", "explanation", "endpoint", "kind", "state", "skip_reason", "message", "chat", "simulated",
-        "to_url", "trigger", "attempts_made", "attempts_allowed", "next_attempt_at", "created_at", "finished_at",
+        "own_url", "trigger", "attempts_made", "attempts_allowed", "next_attempt_at", "created_at", "finished_at",
         "last_outcome", "last_status", "last_host", "last_ms", "body_dropped_at", "show_attempts",
     )  # fmt: skip
     body_field = "body"
@@ -153,6 +154,9 @@ class HookAdmin(BodyAdmin):
         """Without hooks of deleted instances, whose rows are removed later (hooks/maintenance/deleted_instances.py)."""
         return super().get_queryset(request).select_related("endpoint__instance")
 
+    def page_of(self, row: Hook) -> str:
+        return hook_url(row)
+
     def search_condition(self, text: str) -> Q | None:
         public_id = parse_webhook_id(text)
         if public_id is not None:
@@ -160,7 +164,7 @@ class HookAdmin(BodyAdmin):
         if is_message_id(text):
             return Q(pk__in=hooks_of_message(text))
         number, _, message = text.partition(" ")
-        if parse_digits(number) is None:
+        if parse_number(number) is None:
             return None
         return of_instance(number) & Q(message=message.strip()) if message.strip() else of_instance(number)
 
@@ -176,6 +180,10 @@ class HookAdmin(BodyAdmin):
     def explanation(self, hook: Hook) -> str:
         return explain_hook(hook)
 
+    @admin.display(description="own URL", empty_value="none")
+    def own_url(self, hook: Hook) -> str | None:
+        return masked_url(hook.to_url) or None
+
     @admin.display(description="attempts")
     def attempts(self, hook: Hook) -> str:
         return f"{hook.attempts_made}/{hook.attempts_allowed}"
@@ -187,16 +195,16 @@ class HookAdmin(BodyAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(BodyAdmin):
-    """Attempts: what was sent, and the response."""
+    """Attempts. The hook's page shows what was sent and the response, without credentials."""
 
     list_display = ("hook_id", "number", "trigger", "explanation", "side", "total_ms", "started_at")
     list_filter = ("outcome", "side", "trigger")
     windowed = True
     search_fields = ("hook",)
     search_help_text = "A hook's id (hook_…)"
-    readonly_fields = ("explanation", "next_step")
+    readonly_fields = ("sent_to", "explanation", "next_step")
     raw_id_fields = ("hook",)
-    exclude = ("response_body",)
+    exclude = ("url", "error", "request_headers", "response_headers", "response_body")
     body_field = "response_body"
 
     def search_condition(self, text: str) -> Q | None:
@@ -206,8 +214,15 @@ class AttemptAdmin(BodyAdmin):
     def hook_of(self, row: Attempt) -> Hook:
         return row.hook
 
+    def page_of(self, row: Attempt) -> str:
+        return f"{hook_url(row.hook)}#attempt-{row.number}"
+
     def read_body(self, row: Attempt) -> ReadableBody:
         return readable(bytes(row.response_body), row.response_headers, is_cut=row.is_response_cut)
+
+    @admin.display(description="URL")
+    def sent_to(self, attempt: Attempt) -> str:
+        return masked_url(attempt.url)
 
     @admin.display(description="explanation")
     def explanation(self, attempt: Attempt) -> str:

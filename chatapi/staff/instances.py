@@ -27,6 +27,7 @@ from instances.actions.lifecycle import record_payment
 from instances.actions.stopping import start_instance, stop_instance
 from instances.channels.base import CannotDo
 from instances.models import Instance, StopReason
+from instances.pages.log.shared_hooks import masked_url
 from instances.receiving.health import describe_receiving
 from instances.sending import session
 from instances.sending.health import describe_sending
@@ -115,9 +116,22 @@ class EndpointInline(ReadOnly, admin.TabularInline):
     fk_name = "instance"
     extra = 0
     show_change_link = True
-    fields = ("name", "url", "guaranteed", "parallel", "strict", "failing_since", "paused_at", "removed_at")
+    fields = (
+        "name",
+        "webhook_url",
+        "guaranteed",
+        "parallel",
+        "strict",
+        "failing_since",
+        "paused_at",
+        "removed_at",
+    )
     readonly_fields = fields
     ordering = ("pk",)
+
+    @admin.display(description="webhook URL", empty_value="none")
+    def webhook_url(self, endpoint: Endpoint) -> str | None:
+        return masked_url(endpoint.url) or None
 
 
 @admin.register(Instance)

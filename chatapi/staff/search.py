@@ -6,8 +6,8 @@ Each kind of result requires the permission to view its table. A single result o
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.models import KEY_PREFIX_LENGTH, Account, User
-from chatapi.staff.base.lists import fetch_keys
+from chatapi.staff.base.lists import fetch_keys, parse_number
 from chatapi.staff.base.search import (
     accounts_matching,
     chats_with,
@@ -25,12 +25,13 @@ from chatapi.staff.base.search import (
     messages_with_id,
     named_instances,
     parse_phone,
+    queued_messages_with_id,
     user_keys,
 )
-from chatapi.staff.desk.links import customer_url, url_without_secrets
-from chatapi.ui.numbers import parse_digits
+from chatapi.staff.desk.links import customer_url, hook_url, message_url
 from hooks.models import Hook, parse_webhook_id
-from instances.models import Chat, Instance, Message
+from instances.models import Chat, Instance, Message, OutgoingMessage
+from instances.pages.log.shared_hooks import masked_url
 
 SHOWN = 20  # results of each kind
 LONGEST = 2000  # characters of a search text: a webhook URL
@@ -107,7 +108,7 @@ def instance_rows(text: str) -> list[Row]:
             words(
                 one.owner.owner.email,
                 one.phone and f"+{one.phone}",
-                url_without_secrets(one.endpoint.shown_url),
+                masked_url(one.endpoint.shown_url),
             ),
             customer_url(one.owner_id, one.number),
         )
@@ -116,7 +117,7 @@ def instance_rows(text: str) -> list[Row]:
 
 
 def account_rows(text: str) -> list[Row]:
-    if parse_digits(text) is not None:  # the number of an instance, whose row leads to the same page
+    if parse_number(text) is not None:  # the number of an instance, whose row leads to the same page
         return []
     keys = fetch_keys(Account.objects.filter(accounts_matching(text)))[: SHOWN + 1]
     found = Account.objects.filter(pk__in=keys).select_related("owner").order_by("owner__email")
@@ -151,19 +152,26 @@ def chat_rows(text: str) -> list[Row]:
 
 
 def message_rows(text: str) -> list[Row]:
-    """A message has no page of its own: its row leads to its hooks."""
+    """Messages in the queue or failed, then those that were sent or received."""
     if not is_message_id(text) or text.startswith((KEY, SIGNING_SECRET)):
         return []
-    found = Message.objects.filter(pk__in=messages_with_id(text)[: SHOWN + 1]).select_related("instance")
-    hooks = reverse("admin:hooks_hook_changelist")
+    waiting = OutgoingMessage.objects.filter(pk__in=queued_messages_with_id(text)[: SHOWN + 1])
+    found = Message.objects.filter(pk__in=messages_with_id(text)[: SHOWN + 1])
+    rows: list[tuple[OutgoingMessage | Message, str, datetime]] = [
+        (one, "failed, of" if one.failed_at else "in the queue of", one.created_at)
+        for one in waiting.select_related("instance")
+    ]
+    rows += [
+        (one, "sent by" if one.from_me else "received by", one.time)
+        for one in found.select_related("instance")
+    ]
     return [
         Row(
             one.message_id,
-            f"{'sent' if one.from_me else 'received'} by {instance_title(one.instance)}, "
-            f"{one.time:%Y-%m-%d %H:%M:%S} UTC",
-            f"{hooks}?q={quote(f'{one.instance.number} {one.message_id}')}",
+            f"{what} {instance_title(one.instance)}, {at:%Y-%m-%d %H:%M:%S} UTC",
+            message_url(one),
         )
-        for one in found
+        for one, what, at in rows
     ]
 
 
@@ -182,7 +190,7 @@ def hook_rows(text: str) -> list[Row]:
         Row(
             one.webhook_id,
             words(one.get_kind_display(), one.get_state_display(), str(one.endpoint.instance), one.last_host),
-            reverse("admin:hooks_hook_change", args=[one.pk]),
+            hook_url(one),
         )
         for one in found
     ]

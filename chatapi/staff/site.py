@@ -14,7 +14,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.http import require_POST
 
 from accounts import impersonation
-from chatapi.staff.desk import issues
+from chatapi.staff.desk import issues, records
 from chatapi.staff.desk.customers import customer
 from chatapi.staff.desk.home import home, tables
 from chatapi.staff.desk.links import customer_url
@@ -37,6 +37,18 @@ class StaffSite(admin.AdminSite):
             path("issues/", self.admin_view(issues.issues), name="issues"),
             path("issues/<uuid:public_id>/resend/", self.admin_view(issues.resend), name="resend_issue"),
             path("customers/<int:account_id>/", self.admin_view(customer), name="customer"),
+            path("hooks/<uuid:public_id>/", self.admin_view(records.hook), name="customer_hook"),
+            # ids of messengers may have slashes
+            path(
+                "received/<int:number>/<path:message_id>/",
+                self.admin_view(records.received_message),
+                name="customer_received_message",
+            ),
+            path(
+                "sent/<int:number>/<path:message_id>/",
+                self.admin_view(records.sent_message),
+                name="customer_sent_message",
+            ),
             path("tables/", self.admin_view(tables), name="tables"),
             path("stop-viewing/", self.admin_view(end_impersonation), name="end_impersonation"),
             *super().get_urls(),

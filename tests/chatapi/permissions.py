@@ -173,7 +173,7 @@ class World:
         }
         if name == "docs:receiver":
             known["key"] = "php"
-        if name in ("instances:turn", "instances-api:message-turn"):
+        if name in ("instances:turn", "instances-api:message-turn", "admin:customer_received_message"):
             known["message_id"] = known["messageId"] = self.received.message_id
         if name == "contract-setting-by-query":
             known["name"] = "settings/ackNotificationsOn"

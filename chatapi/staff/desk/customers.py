@@ -20,7 +20,7 @@ from accounts.audit import AuditAction
 from accounts.models import Account, AccountKey, Member
 from chatapi.staff.base.viewing import record_view
 from chatapi.staff.desk import issues as issue_pages
-from chatapi.staff.desk.links import customer_url, url_without_secrets
+from chatapi.staff.desk.links import PAGE_NAMES, customer_url
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks.log.endpoint_numbers import numbers_of, total_of
 from hooks.log.newest import newest_hooks
@@ -31,6 +31,7 @@ from instances.pages.endpoints.cards import cards_of, endpoints_of
 from instances.pages.instance_list import search
 from instances.pages.instance_list.last_errors import last_errors
 from instances.pages.instance_list.views import Card
+from instances.pages.log.shared_hooks import masked_url
 from instances.pages.overview.delivery_counts import bars_of
 from instances.receiving.health import describe_receiving
 from instances.sending.health import describe_sending
@@ -132,7 +133,7 @@ def instances_context(
             "sending": describe_sending(chosen),
             "receiving": describe_receiving(chosen),
             "endpoints": [
-                (card, url_without_secrets(card.line.endpoint.shown_url))
+                (card, masked_url(card.line.endpoint.shown_url))
                 for card in cards_of(endpoints_of(chosen), chosen.number)
             ],
             "instance_tools": admin.site.get_model_admin(Instance).tools_for(request, chosen),  # type: ignore[attr-defined]
@@ -151,12 +152,12 @@ def delivery_context(request: HttpRequest, own: Any, chosen: Instance | None) ->
     )
     for hook in hooks:
         # read by log/row.html
-        hook.shown_url = reverse("admin:hooks_hook_change", args=[hook.pk])  # type: ignore[attr-defined]
         hook.shown_instance = hook.endpoint.instance  # type: ignore[attr-defined]
         hook.shown_endpoint = hook.endpoint  # type: ignore[attr-defined]
     return {
         "issues": issue_pages.rows(issues[:ISSUES_SHOWN]),
         "hooks": hooks,
+        "page_names": PAGE_NAMES,
         "shows_hooks": True,
         "hooks_url": list_url("hooks_hook", str(chosen.number)) if chosen else "",
     }

@@ -1,10 +1,18 @@
-"""URLs of the support desk's pages, and webhook URLs as the desk shows them."""
+"""URLs of the support desk's pages."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from django.urls import reverse
+
+from hooks.models import Hook
+from instances.models import Message, OutgoingMessage
+
+# The account's pages that the desk has in its own frame, for page_urls.page_url.
+PAGE_NAMES = {
+    "log:hook": "admin:customer_hook",
+    "instances:turn": "admin:customer_received_message",
+    "instances:message": "admin:customer_sent_message",
+}
 
 
 def customer_url(account_id: int, number: int | None = None) -> str:
@@ -13,17 +21,24 @@ def customer_url(account_id: int, number: int | None = None) -> str:
     return page if number is None else f"{page}?instance={number}"
 
 
-def url_without_secrets(url: str) -> str:
-    """A URL without the values that may be secret: user and password, query, and fragment.
+def hook_url(hook: Hook) -> str:
+    """The page of a hook."""
+    return reverse("admin:customer_hook", args=[hook.public_id])
 
-    `https://u:p@shop.example/in?key=1` becomes `https://…@shop.example/in?…`. Returns text that is no URL unchanged.
+
+def message_url(message: Message | OutgoingMessage) -> str:
+    """The page of a message; of one that neither the API nor a contact has sent, the list of its hooks.
+
+    Without a query if the message was loaded with its instance.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    user, at, host = parts.netloc.rpartition("@")
-    hidden = "…@" if at and user else ""
-    query = "?…" if parts.query else ""
-    fragment = "#…" if parts.fragment else ""
-    return f"{parts.scheme}://{hidden}{host}{parts.path}{query}{fragment}" if parts.scheme else url
+    number = message.instance.number
+    if isinstance(message, OutgoingMessage) or message.queue_number is not None:
+        return reverse("admin:customer_sent_message", args=[number, message.message_id])
+    if not message.from_me:
+        return reverse("admin:customer_received_message", args=[number, message.message_id])
+    return hooks_of_message_url(number, message.message_id)
+
+
+def hooks_of_message_url(number: int, message_id: str) -> str:
+    """The list of the hooks about a message of the instance with this number."""
+    return reverse("admin:hooks_hook_changelist", query={"q": f"{number} {message_id}"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -19,11 +20,11 @@ from chatapi.ui.requests import HtmxRequest
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.explain.sentences import body_dropped_words, explain_hook, waits_for_url
 from hooks.log import holds
-from hooks.models import Hook, Kind, State
+from hooks.models import Attempt, Hook, Kind, State
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.frame import InstanceFrame
-from instances.pages.log.attempts import show
+from instances.pages.log.attempts import ShownAttempt, show
 from instances.pages.log.endpoint_names import LogEndpoints
 from instances.pages.log.fixes import fixes_of
 from instances.pages.log.hold_texts import hold_words
@@ -52,7 +53,10 @@ def shown_hook(request: HttpRequest, public_id: UUID) -> Hook:
     return found
 
 
-def hook_context(hook: Hook) -> dict[str, Any]:
+def hook_context(
+    hook: Hook, *, show: Callable[[Attempt, Hook], ShownAttempt] = show, url: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """What log/hook.html shows of a hook; `show` and `url` mask its attempts and its own URL where they have to."""
     attempts = [show(attempt, hook) for attempt in hook.attempts.order_by("number", "id")]
     timeline = timeline_of(hook, attempts)
     planned = sum(entry.is_planned for entry in timeline)
@@ -67,6 +71,7 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "is_received": hook.kind == Kind.MESSAGE and not hook.simulated and hook.message.startswith("false_"),
         "instance": hook.endpoint.instance,
         "sentence": explain_hook(hook),
+        "to_url": url(hook.to_url) if hook.to_url else "",
         "held_back": hold_words(holds.hold_of(hook, attempts[0].attempt)) if attempts else "",
         "attempts": attempts[::-1],
         "fixes": fixes_of(hook, hook.endpoint.instance, attempts[-1].attempt if attempts else None),

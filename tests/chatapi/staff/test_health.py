@@ -49,11 +49,11 @@ def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: In
 
 
 def test_a_failing_endpoint_leads_to_its_instance(staff: Client, instance: Instance) -> None:
-    endpoint = add_endpoint(instance.pk, url="http://b.example/", acting_user=None)
+    endpoint = add_endpoint(instance.pk, url="http://b.example/?key=secret-1", acting_user=None)
     Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=timezone.now() - timedelta(hours=3))
     page = staff.get("/admin/health/").content.decode()
-    assert "http://b.example/" in page
-    assert f'href="/admin/instances/instance/{instance.pk}/change/"' in page
+    assert "http://b.example/?key=***" in page and "secret-1" not in page
+    assert f'href="/admin/customers/{instance.owner_id}/?instance={instance.number}"' in page
     assert str(endpoint.pk) not in page
 
 

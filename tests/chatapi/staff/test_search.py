@@ -8,15 +8,17 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.actions.keys import issue_key
 from accounts.models import User
-from chatapi.staff.search import groups_of, searched_text
+from chatapi.staff.search import groups_of, message_rows, searched_text
 from hooks.models import Endpoint, Hook, Kind
 from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
 from instances.models import Chat, Instance, Message
-from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.factories import AccountFactory, InstanceFactory, UserFactory, fail_message
 
 pytestmark = pytest.mark.django_db
 
@@ -98,8 +100,7 @@ def test_secrets_are_neither_searched_nor_shown(desk: Client, shop: Instance) ->
     Endpoint.objects.filter(pk=other.pk).update(url="https://user:hunter2@bot.shop.example/hooks/in?key=2")
     assert found(desk, key) == {"Customer": ["alice@example.org"]}
     page = desk.get("/admin/search/", {"q": "shop.example"}).text
-    assert "https://bot.shop.example/hooks/in?…" in page and "https://…@bot.shop.example/hooks/in?…" in page
-    assert "key=" not in page and "hunter2" not in page
+    assert page.count("https://bot.shop.example/hooks/in?key=***") == 2 and "hunter2" not in page
     for secret in (shop.token, shop.endpoint.secret):
         assert found(desk, secret) == {}
     assert shop.endpoint.secret not in desk.get("/admin/search/", {"q": shop.endpoint.secret}).text
@@ -117,9 +118,69 @@ def test_by_webhook_url_or_host(desk: Client, shop: Instance, text: str) -> None
     assert found(desk, text) == SHOP
 
 
-@pytest.mark.parametrize("text", ["op.example", "https://shop.example", "example.org", "%", "_", "\\"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "op.example", "https://shop.example", "https://bot.shop", "http://bot.shop.example/", "example.org", "%", "_",
+        "\\", "%%", "https://%", "https://bot.shop.example/%", "https://bot.shop.example/hook_/", "%@example.org",
+        "al_ce@example.org", "uid_%", "uid__", "49%", "hook_%", "true_%@c.us_%",
+    ],
+)  # fmt: skip
 def test_a_part_of_a_host_is_none(desk: Client, shop: Instance, text: str) -> None:
     assert found(desk, text) == {}
+
+
+def test_the_secrets_in_a_url_cannot_be_guessed_letter_by_letter(desk: Client, shop: Instance) -> None:
+    """A right guess of the next letter finds what a wrong one finds."""
+    stored = "https://user:hunter2@x.example/in?key=ab#cd"
+    Endpoint.objects.filter(pk=shop.pk).update(url=stored)
+    for right, wrong in (
+        ("https://u", "https://v"),
+        ("https://user", "https://usex"),
+        ("https://user:h", "https://user:i"),
+        ("https://user:hunter2@x.example/in", "https://user:hunter3@x.example/in"),
+        ("https://x.example/in?key=a", "https://x.example/in?key=b"),
+        (stored, "https://user:hunter2@x.example/in?key=ab#ce"),
+    ):
+        assert found(desk, right) == found(desk, wrong)
+        for page in ("/admin/issues/", "/admin/instances/instance/", "/admin/hooks/endpoint/"):
+            shown = [desk.get(page, {"q": text}).text.count("x.example") for text in (right, wrong)]
+            assert shown[0] == shown[1], (page, right)
+    assert found(desk, "x.example") == SHOP
+
+
+def test_a_phone_with_a_leading_zero_is_no_instance_number(desk: Client, shop: Instance) -> None:
+    """0151 12345 is the number of a phone, and instance 15112345 another customer's."""
+    InstanceFactory(name="Other", number=15_112_345)
+    Instance.objects.filter(pk=shop.pk).update(phone="4915112345")
+    assert found(desk, "015112345") == SHOP
+    assert found(desk, "15112345") == {"Instance": ["Other (15112345)"]}
+    assert found(desk, "00" * 5000) == {}
+
+
+ODD = (
+    "%", "_", "\\", "'", '"', "\x00", "a\x00b", "\ufffd", "\u202e", "0", "-1", "1e9", "٣", "0x10", "9" * 18, "9" * 19,
+    "2147483648", "9" * 10_000, "0" * 10_000, "a" * 10_000, "+" + "4" * 10_000, "a@" * 5_000, "http://" + "a." * 5_000,
+    "http://[", "http://[::1", "http://@", "https://?", "https://#", "//", "[::1]:99999", "a:b:c", "uid_" * 3_000,
+    "hook_" * 3_000, "whsec_", "true_@_", "false_1@c.us_" + "x" * 10_000, "wamid." + "=" * 10_000,
+    "{{ 7 }}", "\n" * 9_000,
+)  # fmt: skip
+
+
+def test_odd_texts_are_no_errors(desk: Client, shop: Instance) -> None:
+    desk.raise_request_exception = False
+    pages = ["/admin/search/", "/admin/issues/", "/admin/instances/instance/", "/admin/hooks/hook/"]
+    pages += ["/admin/accounts/account/", "/admin/hooks/endpoint/", "/admin/accounts/auditentry/"]
+    customer = reverse("admin:customer", args=[shop.owner_id])
+    for text in ODD:
+        queries = [(page, {"q": text}) for page in pages]
+        queries += [(customer, {"instance": text}), (customer, {"after": text})]
+        queries += [("/admin/issues/", {"before": text}), ("/admin/issues/", {"state": text})]
+        for page, query in queries:
+            assert desk.get(page, query).status_code in (200, 302), (page, text[:40])
+    for half_a_pair in ("%ED%A0%80", "%FF", "%C3"):
+        for page in pages:
+            assert desk.get(f"{page}?q={half_a_pair}").status_code == 200, (page, half_a_pair)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +214,25 @@ def test_by_message_id(desk: Client, shop: Instance, message: Message) -> None:
     assert hooks
     page = desk.get("/admin/hooks/hook/", {"q": message.message_id}).text
     assert all(hook in page for hook in hooks)
+
+
+def test_by_the_id_of_a_message_in_the_queue_or_failed(desk: Client, shop: Instance) -> None:
+    waiting = send_message(shop, chat_id="17680561234@c.us", body="out")
+    page = reverse("admin:customer_sent_message", args=[shop.number, waiting.message_id])
+    assert found(desk, waiting.message_id) == {"Message": [waiting.message_id]}
+    response = desk.get("/admin/search/", {"q": waiting.message_id})
+    assert response["Location"] == page and "Queued" in desk.get(page).text
+    fail_message(waiting)
+    [row] = message_rows(waiting.message_id)
+    assert row.text.startswith("failed, of Shop (1319968252), ") and row.url == page
+
+
+def test_a_message_typed_on_the_phone_leads_to_its_hooks(desk: Client, shop: Instance) -> None:
+    typed = receive_message(shop, sender="17680561234", body="typed", key="C3")
+    Message.objects.filter(pk=typed.pk).update(from_me=True)
+    [row] = message_rows(typed.message_id)
+    listed = desk.get(row.url).context["cl"].result_list
+    assert [hook.message for hook in listed] == [typed.message_id]
 
 
 def test_by_hook_id(desk: Client, message: Message) -> None:

@@ -127,6 +127,12 @@ class Day(World):
         """A chat with words in it, the share's own token, and what the staff desk's pages take."""
         if name.startswith("admin:"):
             known = {"app_label": "hooks", "account_id": self.account.pk, "public_id": self.issue.public_id}
+            if name == "admin:customer_hook":
+                known["public_id"] = self.hook.public_id
+            elif name == "admin:customer_received_message":
+                known |= {"number": self.instance.number, "message_id": self.received.message_id}
+            elif name == "admin:customer_sent_message":
+                known |= {"number": self.promotions.number, "message_id": self.refused.message_id}
             return {key: value for key, value in known.items() if key in ADDRESSES[name]}
         more: dict[str, Any] = {}
         if name == "instances:queue" or name.startswith("instances:message-") or name == "instances:message":
