@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,6 +20,7 @@ LINKS_CHANGED = "links"  # … or, with this payload, links have changed
 # 48 s in total. After the last try the callback has failed, and the next one is handled.
 RETRY_SECONDS = (1, 2, 5, 10, 30)
 MAX_ERROR = 1_000  # characters
+MAX_WAIT_SECONDS = 60.0  # of a look for callbacks; the tries of one take 48 s
 
 
 def store_callback(
@@ -40,6 +41,19 @@ def store_callback(
         ignore_conflicts=True,
     )
     notify_after_commit(RECEIVING_CHANNEL)
+
+
+def is_overtaken(instance: Instance, seen_at: datetime) -> bool:
+    """Whether a status that was seen at `seen_at` may be older than the present one, or than a callback that waits.
+
+    A look at an account does not have the messenger's time of the status, as callbacks have (received.is_outdated). A
+    backlog of more than MAX_WAIT_SECONDS is not waited for. The caller holds the lock. One query, of one row.
+    """
+    if seen_at <= instance.status_changed_at <= timezone.now():  # not by a clock that was ahead
+        return True
+    waiting = StoredCallback.objects.waiting().filter(instance=instance).order_by("pk")
+    first = waiting.values_list("received_at", flat=True).first()
+    return first is not None and first > timezone.now() - timedelta(seconds=MAX_WAIT_SECONDS)
 
 
 def mark_handled(callback: StoredCallback, *, refused: Sequence[str]) -> None:

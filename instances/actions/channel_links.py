@@ -17,7 +17,7 @@ from accounts.models import User
 from hooks.wakeups import notify_after_commit
 from instances import chat_ids
 from instances.actions import events
-from instances.actions.callbacks import LINKS_CHANGED, RECEIVING_CHANNEL
+from instances.actions.callbacks import LINKS_CHANGED, RECEIVING_CHANNEL, is_overtaken
 from instances.actions.status import change_status
 from instances.models import AccountStatus, ChannelLink, Instance, LoadingReason, ReceiverState, Substatus
 from instances.models.receiving import new_callback_secret
@@ -218,9 +218,17 @@ def mark_lost_link_mailed(state: ReceiverState) -> None:
 
 @transaction.atomic
 def record_check(
-    instance: Instance, *, linked_at: datetime, status: StatusReported | None, error: str, is_lost: bool
+    instance: Instance,
+    *,
+    linked_at: datetime,
+    status: StatusReported | None,
+    error: str,
+    is_lost: bool,
+    seen_at: datetime,
 ) -> None:
     """Record what the messenger said about the link saved at `linked_at`; nothing if it was changed since.
+
+    `seen_at` is when the messenger was asked. A status that callbacks may have overtaken since is asked for again.
 
     Without an `error`, the account has `status`, or an unknown one. With one that is not about a lost link, the
     messenger is away: after OFFLINE_FAILURES in a row the instance is `offline` until a check succeeds.
@@ -246,6 +254,9 @@ def record_check(
     elif error:
         if state.check_failures >= OFFLINE_FAILURES and instance.is_authenticated:
             change_status(instance, substatus=Substatus.OFFLINE)
+    elif status is not None and is_overtaken(instance, seen_at):
+        again_at = timezone.now() + timedelta(seconds=RECHECK_SECONDS)
+        ReceiverState.objects.filter(pk=state.pk).update(next_check_at=again_at)
     elif status is not None:
         record_found(instance, status)
     elif was_away and instance.substatus == Substatus.OFFLINE:

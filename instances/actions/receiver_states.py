@@ -14,8 +14,15 @@ from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from instances.actions import events
+from instances.actions.callbacks import is_overtaken
 from instances.actions.channel_links import lose_link, lose_session
-from instances.actions.received import NO_FILES, ReceivedFiles, Recorded, record_events, storable_text
+from instances.actions.received import (
+    NO_FILES,
+    ReceivedFiles,
+    Recorded,
+    record_events,
+    storable_text,
+)
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.received_events import ReceivedEvent
 
@@ -24,6 +31,10 @@ MAX_ERROR = 1_000  # characters
 
 class NotOwner(Exception):
     """Another receiver has the instance, or its link was removed."""
+
+
+class Overtaken(Exception):
+    """A look at the account's status may be older than what is recorded, or than callbacks that wait: look again."""
 
 
 @transaction.atomic
@@ -36,16 +47,24 @@ def record_batch(
     reported: Sequence[ReceivedEvent],
     is_patient: bool,
     files: ReceivedFiles = NO_FILES,
+    seen_at: datetime | None = None,
 ) -> Recorded:
     """Record events and the cursor after them, in one transaction. `old_cursor` is that of the last batch.
+
+    `seen_at` is when a look at the account's status began, whose result the events are (is_overtaken).
 
     The instance's row is locked before the state's, as in a deletion.
 
     Raises:
         NotOwner: nothing is recorded.
         NotRecordedYet: `is_patient`, and an ack is of a message that is still in the queue. Nothing is recorded.
+        Overtaken: nothing is recorded.
         Instance.DoesNotExist: the instance was deleted.
     """
+    if seen_at is not None:
+        events.lock(instance)
+        if is_overtaken(instance, seen_at):
+            raise Overtaken
     recorded = record_events(instance, reported, is_patient=is_patient, files=files)
     now = timezone.now()
     state = ReceiverState.objects.filter(pk=instance.pk, owner=owner, cursor=old_cursor)

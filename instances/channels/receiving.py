@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import IO, Protocol, runtime_checkable
 
 from hooks.http import Response
@@ -64,18 +65,30 @@ class Store:
     reply: Reply = field(default_factory=Reply)
 
 
+@dataclass(slots=True)
+class Look:
+    """A look at the account's status, which the messenger also reports by callbacks, with a time that a look lacks.
+
+    The receiver sets `is_left_out` if a callback may say more: nothing of the batch is recorded, so look again soon.
+    """
+
+    began_at: datetime  # before the request
+    is_left_out: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What came at once. `cursor` is how far the events are received then; it is saved in their transaction.
 
     Without events it says that the messenger has responded: yield one after each empty poll, and once when a stream is
     open, so that people see the connection is healthy. With `stream`, messages are sent on this connection from now on
-    (open_streams.py), as long as `receive` lasts.
+    (open_streams.py), as long as `receive` lasts. With `look`, the events are what it saw.
     """
 
     cursor: str
     events: Sequence[ReceivedEvent] = ()
     stream: OpenStream | None = None
+    look: Look | None = None
 
 
 class ReceiveFailed(Exception):

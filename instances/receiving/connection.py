@@ -14,7 +14,13 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from instances.actions.received import NO_FILES, NotRecordedYet, ReceivedFiles
-from instances.actions.receiver_states import NotOwner, record_batch, record_failure, record_stream
+from instances.actions.receiver_states import (
+    NotOwner,
+    Overtaken,
+    record_batch,
+    record_failure,
+    record_stream,
+)
 from instances.channels.masking import mask_text
 from instances.channels.media import HasMedia
 from instances.channels.open_streams import OpenStream
@@ -157,7 +163,7 @@ class Connection:
             self.stream = None
 
     async def record(self, batch: Batch) -> None:
-        """Fetch the files of a batch and record it, however long the database is away.
+        """Fetch the files of a batch and record it, however long the database is away; a look may be left out.
 
         Raises:
             NotOwner, Instance.DoesNotExist: another receiver has the instance, or it was deleted.
@@ -178,8 +184,13 @@ class Connection:
                     reported=batch.events,
                     is_patient=tries <= ACK_TRIES,
                     files=files,
+                    seen_at=batch.look.began_at if batch.look else None,
                 )
                 break
+            except Overtaken:
+                if batch.look:
+                    batch.look.is_left_out = True
+                return
             except NotRecordedYet:
                 await asyncio.sleep(ACK_PAUSE * 2.0 ** (tries - 1))
             except (OperationalError, InterfaceError) as error:

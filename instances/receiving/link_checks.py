@@ -118,7 +118,7 @@ class LinkChecks:
         except UnreadableSecret as error:
             log.error("instance %s: %s", instance.number, error)
             return
-        status, error_text, is_lost = None, "", False
+        status, error_text, is_lost, seen_at = None, "", False, timezone.now()
         try:
             async with asyncio.timeout(SECONDS):
                 status = await channel.health(link, self.network)
@@ -136,6 +136,7 @@ class LinkChecks:
                 status=status,
                 error=error_text,
                 is_lost=is_lost,
+                seen_at=seen_at,
             )
         except UNREACHABLE as error:
             log.warning("instance %s: a check was not recorded (%s)", instance.number, type(error).__name__)

@@ -13,11 +13,12 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from hooks.http import Response
 from instances.channels.contents import time_of
-from instances.channels.receiving import MAX_EVENTS_BYTES, Batch, LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import MAX_EVENTS_BYTES, Batch, LinkLost, Look, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object, retry_after
 from instances.channels.waha import api, incoming, sessions
@@ -27,6 +28,7 @@ from instances.received_events import ReceivedEvent, SessionEnded
 SECONDS = 20.0  # for each request
 POLL_SECONDS = 20.0  # between two looks at a session that is working …
 BUSY_SECONDS = 5.0  # … and at another one
+AGAIN_SECONDS = 1.0  # until the session's callbacks are recorded
 MISSING_LOOKS = 4  # at a session that does not exist: it may be about to be made
 # How far the cursor stays behind the present while all is well, and how far a new link looks back.
 BEHIND_SECONDS, NEW_SECONDS = 300.0, 60.0
@@ -57,6 +59,7 @@ async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Ba
     cursor = cursor or str(Position(int(time.time() - NEW_SECONDS)))
     is_gap, is_configured, reported, missing = True, False, "", 0
     while True:
+        look = Look(datetime.now(UTC))
         response = await network.send(session_request(link), seconds=SECONDS)
         if response.status == 404 and missing < MISSING_LOOKS:
             missing += 1
@@ -70,7 +73,10 @@ async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Ba
         state = str(found.get("status"))
         yield Batch(cursor)
         if state != reported:
-            yield Batch(cursor, events_of(found, was_working=reported == sessions.WORKING))
+            yield Batch(cursor, events_of(found, was_working=reported == sessions.WORKING), look=look)
+            if look.is_left_out:
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
             reported = state
         if state != sessions.WORKING:
             is_gap = True

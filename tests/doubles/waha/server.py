@@ -214,6 +214,7 @@ class Waha(WebServer):
             if was_running:
                 self.start(session)
         shown = info(session)
+        session.looks += method == "GET"
         if method == "GET" and session.stumbles:
             session.stumbles -= 1
             shown["status"] = "STARTING"

@@ -79,6 +79,7 @@ class Session:
     events: list[Json] = field(default_factory=list)  # all that there were
     is_offline: bool = False  # events are lost
     stumbles: int = 0  # so many looks at the session find it starting
+    looks: int = 0  # requests for the session's state
 
     def __post_init__(self) -> None:
         self.deliverer = Deliverer(self)

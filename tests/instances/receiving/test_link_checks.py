@@ -191,7 +191,14 @@ def test_what_a_check_says_about_credentials_that_were_changed_meanwhile_is_igno
 ) -> None:
     stored = ChannelLink.objects.get()
     save_link(shop, credentials={"token": "desk-newer"}, external_id="desk 1", acting_user=None)
-    link_checks.record_check(shop, linked_at=stored.changed_at, status=None, error="Revoked.", is_lost=True)
+    link_checks.record_check(
+        shop,
+        linked_at=stored.changed_at,
+        status=None,
+        error="Revoked.",
+        is_lost=True,
+        seen_at=timezone.now(),
+    )
     assert status(shop) == ("authenticated", "normal")
 
 
