@@ -10,11 +10,12 @@ from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from django import forms
 from django.contrib.auth.password_validation import validate_password
 
-from accounts import lockouts
+from accounts import lockouts, time_zones
 from accounts.email_addresses import normal_address
 from accounts.guessing import count_code_attempt, report_wrong_code
 from accounts.models import Role, Scope, User
 
+BROWSER_ZONE = "Time zone of the browser"
 ABOUT_ROLES = {
     Role.VIEWER: "Can see everything except tokens and signing secrets. Cannot change anything.",
     Role.MANAGER: "Can use the instances as you can: create and change them, send, simulate, verify.",
@@ -43,6 +44,17 @@ class SecondFactorForm(CountsCodes, AuthenticateForm):
 
 class SecondFactorAgainForm(CountsCodes, ReauthenticateForm):
     """Asks a signed-in user for a code again."""
+
+
+class TimeZoneForm(forms.Form):
+    """The zone of the user's pages and mails."""
+
+    time_zone = forms.ChoiceField(
+        required=False,
+        label="Time zone",
+        choices=lambda: [(time_zones.BROWSER, BROWSER_ZONE), *time_zones.choices()],
+        error_messages={"invalid_choice": "There is no time zone “%(value)s”. Choose one of the list."},
+    )
 
 
 class AccountNameForm(forms.Form):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import timedelta
 from smtplib import SMTPException
 
@@ -22,6 +23,7 @@ from django.urls import reverse
 from django_q.tasks import async_task
 
 from accounts.audit import AuditAction, AuditEntry
+from accounts.time_zones import in_zone_of
 
 log = logging.getLogger(__name__)
 
@@ -116,25 +118,25 @@ def send_notice(entry_pk: int, addresses: list[str], where: str) -> str:
     if number > MAX_PER_HOUR:
         return "too many in an hour"
     subject, sentence = NOTICES[AuditAction(entry.action)]
-    text = render_to_string(
-        "accounts/notice_mail.txt",
-        {
-            "entry": entry,
-            "sentence": sentence.format(subject=entry.subject_text, detail=entry.detail),
-            "by": actor_words(entry),
-            "where": where,
-            "is_last": number == MAX_PER_HOUR,
-            "limit": MAX_PER_HOUR,
-            "is_deletion": entry.action == AuditAction.ACCOUNT_DELETED,
-            "site": settings.SITE_URL,
-            "contact": settings.SUPPORT_EMAIL or "the administrator of this site",
-            "password_url": settings.SITE_URL + reverse("account_change_password"),
-            "reset_url": settings.SITE_URL + reverse("account_reset_password"),
-            "account_url": settings.SITE_URL + reverse("accounts:account"),
-            "sessions_url": settings.SITE_URL + reverse("usersessions_list"),
-            "history_url": settings.SITE_URL + reverse("accounts:audit-log"),
-        },
-    )
+    context = {
+        "entry": entry,
+        "sentence": sentence.format(subject=entry.subject_text, detail=entry.detail),
+        "by": actor_words(entry),
+        "where": where,
+        "is_last": number == MAX_PER_HOUR,
+        "limit": MAX_PER_HOUR,
+        "is_deletion": entry.action == AuditAction.ACCOUNT_DELETED,
+        "site": settings.SITE_URL,
+        "contact": settings.SUPPORT_EMAIL or "the administrator of this site",
+        "password_url": settings.SITE_URL + reverse("account_change_password"),
+        "reset_url": settings.SITE_URL + reverse("account_reset_password"),
+        "account_url": settings.SITE_URL + reverse("accounts:account"),
+        "sessions_url": settings.SITE_URL + reverse("usersessions_list"),
+        "history_url": settings.SITE_URL + reverse("accounts:audit-log"),
+    }
+    # a deleted account has no owner any more
+    with in_zone_of(entry.account.owner) if entry.account else nullcontext():
+        text = render_to_string("accounts/notice_mail.txt", context)
     for address in addresses:  # one mail each: they need not know each other
         try:
             send_mail(f"[Chat API] {subject}", text, None, [address])

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from accounts import lockouts
 from accounts.models import User
+from accounts.time_zones import in_zone_of
 
 SEND_GUESSING_MAIL = "accounts.tasks.send_guessing_mail"
 
@@ -19,15 +20,14 @@ def send_guessing_mail(user_id: int, kind: str, failures: int, address: str) -> 
         return
     has_password = kind == lockouts.SECOND_FACTOR.kind
     email = EmailAddress.objects.get_primary_email(user) or user.email
-    text = render_to_string(
-        "accounts/guessing_mail.txt",
-        {
-            "failures": failures,
-            "address": address,
-            "at": timezone.now(),
-            "has_password": has_password,
-            "site": settings.SITE_URL,
-        },
-    )
+    context = {
+        "failures": failures,
+        "address": address,
+        "at": timezone.now(),
+        "has_password": has_password,
+        "site": settings.SITE_URL,
+    }
+    with in_zone_of(user):
+        text = render_to_string("accounts/guessing_mail.txt", context)
     subject = "Someone knows your password" if has_password else "Failed sign-ins to your account"
     send_mail(f"[Chat API] {subject}", text, None, [email])

@@ -8,6 +8,7 @@ app_name = "accounts"
 urlpatterns = [
     path("", account.account, name="account"),
     path("name/", account.rename, name="rename"),
+    path("time-zone/", account.set_time_zone, name="time-zone"),
     path("keys/", keys.key_list, name="keys"),
     path("keys/<str:prefix>/rotate/", keys.rotate, name="key-rotate"),
     path("keys/<str:prefix>/revoke/", keys.revoke, name="key-revoke"),

@@ -215,6 +215,7 @@ MIDDLEWARE = [
     "chatapi.staff.impersonation.impersonate",
     "chatapi.own_changes.own_changes",
     "accounts.blocking.blocked_accounts",
+    "accounts.time_zones.user_time_zone",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.conflicts.RepeatAfterConflict",
     "accounts.reauthentication.AskForPassword",

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.tasks import async_task
 
+from accounts.time_zones import in_zone_of
 from hooks import worker_slots
 from hooks.actions.endpoints import mark_pause_notified
 from hooks.maintenance import auto_pause
@@ -72,12 +73,10 @@ def send_pause_mail(endpoint: Endpoint) -> None:
         "page": settings.SITE_URL + page,
         "log": f"{settings.SITE_URL}{reverse('log:list')}?{log_query}",
     }
-    send_mail(
-        f"Delivery to {instance} is paused",
-        render_to_string("instances/endpoint_paused_mail.txt", context),
-        None,
-        [instance.owner.owner.email],
-    )
+    owner = instance.owner.owner
+    with in_zone_of(owner):
+        text = render_to_string("instances/endpoint_paused_mail.txt", context)
+    send_mail(f"Delivery to {instance} is paused", text, None, [owner.email])
 
 
 def mail_lost_links() -> str:
@@ -103,12 +102,10 @@ def send_lost_link_mail(state: ReceiverState) -> None:
         "waiting": OutgoingMessage.objects.waiting().filter(instance=instance).count(),
         "page": f"{settings.SITE_URL}{instance.get_absolute_url()}#account",
     }
-    send_mail(
-        f"{instance} is not linked any more",
-        render_to_string("instances/link_lost_mail.txt", context),
-        None,
-        [instance.owner.owner.email],
-    )
+    owner = instance.owner.owner
+    with in_zone_of(owner):
+        text = render_to_string("instances/link_lost_mail.txt", context)
+    send_mail(f"{instance} is not linked any more", text, None, [owner.email])
 
 
 def expire_codes() -> str:

@@ -1,4 +1,4 @@
-"""Changes to users: sign-up, password, rights, groups, and the first-run checklist."""
+"""Changes to users: sign-up, password, rights, groups, time zone, and the first-run checklist."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import audit
+from accounts import audit, time_zones
 from accounts.actions.accounts import rename_account
 from accounts.audit import AuditAction
 from accounts.models import Account, User
@@ -88,4 +88,19 @@ def show_first_steps(user: User, *, shown: bool) -> User:
     """Show or dismiss the user's own first-run checklist, a display preference: it has no audit row."""
     user.first_steps_hidden_at = None if shown else timezone.now()
     user.save(update_fields=["first_steps_hidden_at"])
+    return user
+
+
+@transaction.atomic
+def set_time_zone(user: User, *, time_zone: str) -> User:
+    """Set the zone of the user's own pages and mails; "" is that of the browser. As a display preference, it has no
+    audit row.
+
+    Raises:
+        ValueError: this system does not know the zone.
+    """
+    if not time_zones.is_known(time_zone):
+        raise ValueError(f"There is no time zone {time_zone!r}.")
+    user.time_zone = time_zone
+    user.save(update_fields=["time_zone"])
     return user

@@ -43,6 +43,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     date_joined = models.DateTimeField("joined", default=timezone.now)
     # when the user dismissed the first-run checklist; null: it is shown until every step is done
     first_steps_hidden_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # of accounts/time_zones.py; empty: that of the browser on pages, and UTC in mails
+    time_zone = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

@@ -11,7 +11,7 @@ from accounts.account_pages import ACCOUNT_PAGES
 from accounts.actions import users
 from accounts.actions.accounts import rename_account
 from accounts.current_user import current_user
-from accounts.forms import AccountNameForm
+from accounts.forms import AccountNameForm, TimeZoneForm
 from accounts.models import Account, AccountKey, Member, Payment
 from chatapi.ui.redirects import redirect_back
 
@@ -42,6 +42,7 @@ def account(request: HttpRequest) -> HttpResponse:
         .select_related("account__owner")
         .order_by("pk"),
         "name_form": AccountNameForm(initial={"name": own.name}),
+        "time_zone_form": TimeZoneForm(initial={"time_zone": own.owner.time_zone}),
     }
     return render(request, "accounts/account.html", context)
 
@@ -56,6 +57,18 @@ def rename(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Saved.")
     else:
         messages.error(request, "The name can have at most 100 characters.")
+    return redirect("accounts:account")
+
+
+@require_POST
+@login_required
+def set_time_zone(request: HttpRequest) -> HttpResponse:
+    form = TimeZoneForm(request.POST)
+    if form.is_valid():
+        users.set_time_zone(current_user(request), time_zone=form.cleaned_data["time_zone"])
+        messages.success(request, "Saved.")
+    else:
+        messages.error(request, str(form.errors["time_zone"][0]))
     return redirect("accounts:account")
 
 

@@ -70,6 +70,7 @@ def account_fields(account: Account) -> dict[str, Any]:
         "blocked_at": account.blocked_at,
         "joined_at": owner.date_joined,
         "last_sign_in": owner.last_login,
+        "time_zone": owner.time_zone,
     }
 
 

@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account
+from accounts.time_zones import in_zone_of
 from hooks.explain.issues import explain_issues
 from hooks.log.endpoint_numbers import limited
 from hooks.log.issue_hooks import count_hooks
@@ -104,9 +105,11 @@ def send_issue_mail(account: Account, issues: Sequence[Issue]) -> None:
         "more": len(opened[SHOWN:]) + len(resolved[SHOWN:]),
         "page": f"{settings.SITE_URL}{reverse('issues:list')}",
     }
+    with in_zone_of(account.owner):
+        text = render_to_string("instances/issues_mail.txt", context)
     EmailMessage(
         subject_of([str(line["instance"]) for line in opened or resolved], is_resolved=not opened),
-        render_to_string("instances/issues_mail.txt", context),
+        text,
         to=[account.owner.email],
         headers={"Message-ID": message_id(issues)},
     ).send()

@@ -86,12 +86,22 @@
     const larger = units[place - 1];
     return `in ${larger && count * size >= larger[0] ? words(1, larger[1]) : words(count, unit)}`;
   }
-  // -- clocks: <time datetime data-clock>, in the browser's time zone; the words are those of clock() in ui.py
-  const wholeTime = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "long" });
-  const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
-  const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  // -- clocks: <time datetime data-clock>, in the time zone that the user has chosen, else in the browser's; the words
+  // are those of clock() in ui.py
+  const format = (options) => {
+    const timeZone = document.documentElement.dataset.timeZone;
+    try {
+      return new Intl.DateTimeFormat("en-GB", { ...options, timeZone });
+    } catch {
+      return new Intl.DateTimeFormat("en-GB", options); // the browser does not know the zone
+    }
+  };
+  const wholeTime = format({ dateStyle: "long", timeStyle: "long" });
+  const date = format({ dateStyle: "short" });
+  const day = format({ day: "numeric", month: "short" });
+  const time = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
   function clock(then, now) {
-    const isToday = then.toDateString() === now.toDateString();
+    const isToday = date.format(then) === date.format(now);
     return isToday ? time.format(then) : `${day.format(then)} ${time.format(then)}`;
   }
   // -- countdowns: data-countdown holds the end (ISO 8601); at zero, the text of data-ended replaces it
@@ -106,6 +116,7 @@
     for (const time of $$("time[data-ago]")) {
       const words = relative(new Date(time.dateTime), now);
       if (time.textContent !== words) time.textContent = words;
+      time.title = wholeTime.format(new Date(time.dateTime));
     }
     for (const time of $$("time[data-clock]")) {
       const then = new Date(time.dateTime);
@@ -216,6 +227,10 @@
     const place = event.target.querySelector("[aria-invalid=true]") || event.target.querySelector("[data-focus]");
     if (place) place.focus();
   });
+
+  // the choice of no zone names the browser's
+  const browserZone = document.querySelector("#id_time_zone option[value='']");
+  if (browserZone) browserZone.textContent += `: ${new Intl.DateTimeFormat().resolvedOptions().timeZone}`;
 
   markTheme();
   tick();

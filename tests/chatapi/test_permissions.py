@@ -163,6 +163,7 @@ issues:acknowledge                           POST   302 404 403 302 302 404
 issues:resend                                POST   302 404 403 302 302 404
 accounts:account                             GET    302 200 200 200 200 200
 accounts:rename                              POST   302 302 302 302 302 302
+accounts:time-zone                           POST   302 302 302 302 302 302
 accounts:first-steps                         POST   302 302 302 302 302 302
 accounts:keys                                GET    302 200 200 200 200 200
 accounts:keys                                POST   302 422 422 422 422 422

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core import mail
 from django.utils import timezone
 
+from accounts.actions.users import set_time_zone
 from hooks.actions.issues import acknowledge
 from hooks.maintenance import issues
 from hooks.models import Issue
@@ -33,6 +35,22 @@ def let_time_pass() -> None:
     for issue in Issue.objects.all():
         earlier = issue.opened_at - NOTIFY_AFTER
         Issue.objects.filter(pk=issue.pk).update(opened_at=earlier)
+
+
+def test_the_times_are_in_the_zone_of_the_owner(shop: Instance) -> None:
+    set_time_zone(shop.owner.owner, time_zone="Asia/Tokyo")
+    attempt_hook(shop.endpoint, 500, at=timezone.now() - timedelta(minutes=5))
+    issues.update()
+    let_time_pass()
+    issue_mails.send()
+    since = timezone.localtime(Issue.objects.get().first_failed_at, ZoneInfo("Asia/Tokyo"))
+    assert f"since {since:%-d %B %Y, %H:%M} JST" in mail.outbox[-1].body
+
+    attempt_hook(shop.endpoint, 200)
+    issues.update()
+    issue_mails.send()
+    resolved = timezone.localtime(Issue.objects.get().resolved_at, ZoneInfo("Asia/Tokyo"))
+    assert f"{resolved:%-d %B %Y, %H:%M} JST, after" in mail.outbox[-1].body
 
 
 def test_an_issue_is_mailed_once_after_a_while_and_its_recovery_once(shop: Instance) -> None:
