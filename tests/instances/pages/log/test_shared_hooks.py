@@ -16,6 +16,7 @@ from accounts.actions.share_links import VALID_FOR
 from accounts.audit import AuditAction, AuditEntry
 from hooks.models import Hook, Outcome
 from instances.actions.hook_shares import delete_ended_shares, share_hook
+from instances.actions.lifecycle import delete_instance
 from instances.models import HookShare, Instance
 from instances.pages.log.shared_hooks import masked_url
 from tests.factories import AccountFactory, InstanceFactory, member_of
@@ -139,6 +140,13 @@ def test_a_link_ends_with_its_hook(client: Client, hook: Hook) -> None:
     hook.delete()
     answer = client.get(path)
     assert (answer.status_code, answer["Cache-Control"]) == (404, "no-store")
+
+
+def test_a_link_ends_with_its_instance(client: Client, hook: Hook) -> None:
+    _, path = link_to(hook)
+    delete_instance(hook.endpoint.instance, acting_user=None)  # its hooks are deleted later, by a task
+    assert Hook.objects.filter(pk=hook.pk).exists()
+    assert client.get(path).status_code == 404
 
 
 def test_links_that_ended_a_week_ago_are_deleted(hook: Hook) -> None:
