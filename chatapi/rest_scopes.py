@@ -36,6 +36,7 @@ SCOPES: dict[str, dict[str, Scope]] = {
     "endpoint-test": {"POST": SEND},
     "endpoint-health": {"GET": READ},
     "endpoint-statistics": {"GET": READ},
+    "account-statistics": {"GET": READ},
     "statistics": {"GET": READ},
     "listeners": {"POST": MANAGE},
     "listener": {"DELETE": MANAGE},

@@ -23,7 +23,9 @@ class InstancesConfig(AppConfig):
         register(
             MenuEntry(100, "Instances", "instances:list", "device-mobile", views=("instances:",)),
             MenuEntry(110, "Search", "search", "search", views=("search",), only_on_phones=True),
-            MenuEntry(300, "Delivery log", "log:list", "list-details", views=("log:",), keeps_instance=True),
+            MenuEntry(
+                300, "Delivery log", "log:list", "list-details", views=("log:", "statistics:"), keeps_instance=True
+            ),
             MenuEntry(
                 310, "Issues", "issues:list", "alert-triangle", views=("issues:",), count=count_open, count_word="open"
             ),

@@ -144,11 +144,14 @@ def chart_of(
 ) -> Chart:
     """Returns the chart of these endpoints' hooks from `start` to `end`, with every state.
 
-    If there are filters other than time and state, pass their matching hooks as `filtered`. Without it the bars are
-    counted. If there are too many hooks for bars of less than a minute, the bars are minutes. `in_order`: see
-    counts_by_state(). With many endpoints, pass `newest` instead of `filtered`. `min_step`: see empty().
+    Without endpoints, all bars are empty. If there are filters other than time and state, pass their matching hooks as
+    `filtered`. Without it the bars are counted. If there are too many hooks for bars of less than a minute, the bars
+    are minutes. `in_order`: see counts_by_state(). With many endpoints, pass `newest` instead of `filtered`.
+    `min_step`: see empty().
     """
     chart = empty(start, end, by_index=filtered is None and newest is None, min_step=min_step)
+    if not endpoint_ids:
+        return chart
     if newest is not None:
         read_keys(chart, newest)
         return chart

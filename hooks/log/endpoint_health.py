@@ -10,7 +10,7 @@ from django.db import connection
 from hooks.explain.sentences import Explanation, explain
 from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of, total_of
 from hooks.log.index_order import execute_in_index_order
-from hooks.log.recent import MANY, recent_keys
+from hooks.log.recent import ALL_RESPONSES, MANY, recent_keys
 from hooks.models import Attempt, Hook, Outcome, ResponseClass
 
 NEWEST = 1000  # how many of the newest hooks with an attempt are read
@@ -36,7 +36,6 @@ FROM hooks_hook WHERE id = ANY ({keys}) AND NOT simulated
 """
 ATTEMPTED = f"WITH newest AS ({NEWEST_KEYS}) {NUMBERS.format(keys='ARRAY(SELECT id FROM newest)')}"
 OF_KEYS = NUMBERS.format(keys="%(keys)s::bigint[]")
-ALL_RESPONSES = {"answers": ["2xx", "3xx", "4xx", "5xx", "none"]}
 
 
 @dataclass(frozen=True)

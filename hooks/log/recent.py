@@ -23,6 +23,7 @@ SPANS = (
     timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6),
     timedelta(days=1), timedelta(days=4), timedelta(days=15),
 )  # fmt: skip
+ALL_RESPONSES: Filter = {"answers": ["2xx", "3xx", "4xx", "5xx", "none"]}  # every hook with an attempt
 COUNT = "SELECT count(*) FROM (SELECT FROM ({matching}) AS found LIMIT %s) AS counted"
 KEYS = "SELECT id FROM ({matching}) AS found ORDER BY id DESC LIMIT %s"
 

@@ -35,6 +35,10 @@ BARS = """
 SELECT width_bucket(minute, %(edges)s::timestamptz[]) - 1, sum(delivered)::bigint, sum(failed)::bigint
 FROM hooks_minutecount WHERE endpoint_id = ANY(%(endpoints)s) AND minute >= %(start)s AND minute < %(end)s GROUP BY 1
 """
+SUMS = """
+SELECT endpoint_id, sum(delivered)::bigint, sum(failed)::bigint
+FROM hooks_minutecount WHERE endpoint_id = ANY(%s) AND minute >= %s AND minute < %s GROUP BY 1
+"""
 DROP = """
 DELETE FROM hooks_minutecount WHERE (endpoint_id, minute) IN (
     SELECT endpoint_id, minute FROM hooks_minutecount WHERE minute < %s LIMIT %s
@@ -123,6 +127,18 @@ def counts_between(endpoint_ids: Sequence[int], edges: Sequence[datetime]) -> li
             for place, *numbers in cursor.fetchall()
             for state, number in zip(COUNTED, numbers, strict=True)
         ]
+
+
+def sums_by_endpoint(
+    endpoint_ids: Sequence[int], start: datetime, end: datetime
+) -> dict[int, tuple[int, int]]:
+    """Returns how many hooks of each endpoint are delivered and failed, of the minutes in this period. One query.
+
+    An endpoint without any is left out; so are hooks from before counting began.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(SUMS, [list(endpoint_ids), start, end])
+        return {endpoint: (delivered, failed) for endpoint, delivered, failed in cursor.fetchall()}
 
 
 def drop_before(at: datetime) -> int:

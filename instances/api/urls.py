@@ -21,7 +21,12 @@ from instances.api.views.listening import ListenersView, ListenerView, ReportVie
 from instances.api.views.members import MembersView, MemberView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
-from instances.api.views.statistics import EndpointHealthView, EndpointStatisticsView, StatisticsView
+from instances.api.views.statistics import (
+    AccountStatisticsView,
+    EndpointHealthView,
+    EndpointStatisticsView,
+    StatisticsView,
+)
 from instances.api.views.turns import ReceivedViewSet
 
 instances: Any = InstanceViewSet.as_view({"get": "list", "post": "create"})
@@ -40,6 +45,7 @@ ROUTES = (
     ("alert-webhook/rotate-secret", AlertSecretView.as_view(), "alert-webhook-rotate-secret"),
     ("alert-webhook/test", AlertTestView.as_view(), "alert-webhook-test"),
     ("alert-webhook/alerts", AlertViewSet.as_view({"get": "list"}), "alert-webhook-alerts"),
+    ("statistics", AccountStatisticsView.as_view(), "account-statistics"),
     ("channels", ChannelsView.as_view(), "channels"),
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),

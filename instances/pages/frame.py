@@ -29,9 +29,9 @@ CHOOSER_SIZE = 50
 # A list of this many is seen at a glance.
 WITHOUT_SEARCH = 7
 # Pages of these URL namespaces are about one instance: `?instance=` selects it. Upper apps add theirs.
-_instance_namespaces = {"log", "issues", "docs"}
+_instance_namespaces = {"log", "issues", "statistics", "docs"}
 # These pages show all instances until one is chosen; the chooser then has "All instances".
-OVER_ALL = ("log:list", "log:redeliveries", "issues:list")
+OVER_ALL = ("log:list", "log:redeliveries", "issues:list", "statistics:overview")
 # These pages show all first steps, or are one of them; the strip would repeat them.
 WITH_CHECKLIST = ("instances:list", "instances:detail", "instances:new", "instances:setup")
 

@@ -31,6 +31,7 @@ from instances.pages.search.views import search
 from instances.pages.settings import views as settings_views
 from instances.pages.setup import account_views
 from instances.pages.setup import views as setup_views
+from instances.pages.statistics import views as statistics_views
 
 instances = [
     path("", instance_list_views.instance_list, name="list"),
@@ -147,6 +148,7 @@ issues = [
     path("<uuid:public_id>/acknowledge/", issue_views.acknowledge, name="acknowledge"),
     path("<uuid:public_id>/resend/", issue_views.resend, name="resend"),
 ]
+statistics = [path("", statistics_views.overview, name="overview")]
 # Beside those of accounts/urls.py.
 alerts = [
     path("", alert_views.alerts, name="alerts"),
@@ -168,6 +170,7 @@ urlpatterns = [
     path("instances/", include((instances, "instances"))),
     path("log/", include((deliveries, "log"))),
     path("issues/", include((issues, "issues"))),
+    path("statistics/", include((statistics, "statistics"))),
     path("account/alerts/", include((alerts, "account-alerts"))),
     path("api/", include((handbook, "docs"))),
     path("invite/<slug:code>", invitation, name="invitation"),

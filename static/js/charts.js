@@ -1,6 +1,6 @@
 // Bar charts from tables: an element with data-chart (the table's id), data-from, data-to and data-step in seconds.
 // The table's head has the parts of a bar (data-part), bottom to top; each row has its time (data-at) and a link, which
-// its bar opens too. Dragging over bars opens their period: data-query has the other parameters. Charts in fragments are drawn after htmx swaps them in; an open table is not replaced.
+// its bar opens too. Dragging over bars opens their period: data-query has the other parameters, data-page the path, by default that of the page. Charts in fragments are drawn after htmx swaps them in; an open table is not replaced.
 (() => {
   "use strict";
   const drawn = new Map(); // place → its uPlot
@@ -29,7 +29,8 @@
     const links = {};
     for (const row of table.querySelectorAll("[data-at]")) {
       const index = (Number(row.dataset.at) - from) / step;
-      for (const [part, cell] of row.querySelectorAll("td").entries()) counts[part][index] = Number(cell.textContent);
+      const cells = Array.from(row.querySelectorAll("td")).slice(0, parts.length); // others follow
+      for (const [part, cell] of cells.entries()) counts[part][index] = Number(cell.textContent);
       links[index] = row.querySelector("a").href;
     }
     return { parts, starts, counts, links, step };
@@ -98,7 +99,7 @@
       const query = new URLSearchParams(place.dataset.query);
       query.set("from", end(Math.max(first, 0)));
       query.set("to", end(Math.min(last, starts.length - 1) + 1));
-      window.location.assign(`?${query}`);
+      window.location.assign(`${place.dataset.page || ""}?${query}`);
     };
     const chart = new uPlot(
       {

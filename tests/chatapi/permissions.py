@@ -35,7 +35,7 @@ from tests.factories import InstanceFactory, UserFactory, create_issue, fail_mes
 
 VISITORS = ("anonymous", "stranger", "viewer", "manager", "owner", "staff")
 # Pages that are about the chosen instance, which the address names.
-CHOSEN = ("testing:", "log:", "issues:")
+CHOSEN = ("testing:", "log:", "issues:", "statistics:")
 
 
 def addresses(

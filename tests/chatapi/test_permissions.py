@@ -132,6 +132,7 @@ testing:phone-write                          POST   302 404 403 302 302 404
 testing:phone-read-there                     POST   302 404 403 302 302 404
 testing:phone-contacts                       POST   302 404 403 302 302 404
 testing:phone-group                          POST   302 404 403 302 302 404
+statistics:overview                          GET    302 404 200 200 200 404
 search                                       GET    302 200 200 200 200 200
 log:list                                     GET    302 404 200 200 200 404
 log:live                                     GET    302 404 200 200 200 404
@@ -277,6 +278,7 @@ instances-api:endpoint-rotate-secret         POST   401 404 404 404 200 404
 instances-api:endpoint-test                  POST   401 404 404 404 200 404
 instances-api:endpoint-health                GET    401 404 404 404 200 404
 instances-api:endpoint-statistics            GET    401 404 404 404 200 404
+instances-api:account-statistics             GET    401 200 200 200 200 200
 instances-api:statistics                     GET    401 404 404 404 200 404
 instances-api:listeners                      POST   401 404 404 404 400 404
 instances-api:listener                       DELETE 401 404 404 404 404 404

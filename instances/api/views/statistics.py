@@ -1,4 +1,4 @@
-"""Statistics of an instance or one endpoint: the chart above the log, with durations, and the health of endpoints."""
+"""Statistics of all instances, one, or an endpoint: the chart above the log with durations; the health of endpoints."""
 
 import math
 from datetime import UTC, datetime, timedelta
@@ -16,10 +16,12 @@ from hooks.log.chart import MAX_BARS, STEPS, Bar, Chart, chart_of
 from hooks.log.durations import NEWEST, Durations, durations_between
 from hooks.log.endpoint_health import NEWEST as MEASURED
 from hooks.log.endpoint_health import Health, health_of
+from hooks.models import Endpoint
 from instances.api import schema
 from instances.api.serializers.strict import StrictSerializer
 from instances.api.views.delivery import DeliverySerializer, get_own_instance
 from instances.api.views.endpoints import get_own_endpoint
+from instances.models import Instance
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 OUT_OF_RANGE = "Must be a time from 2000 to 2099."
@@ -185,6 +187,21 @@ class StatisticsView(APIView):
     )
     def get(self, request: Request, id: str) -> Response:
         return read_statistics(request, get_own_instance(request, id).endpoint.sibling_ids)
+
+
+class AccountStatisticsView(APIView):
+    @extend_schema(
+        tags=["Account"],
+        operation_id="getAccountStatistics",
+        summary="Get the statistics of all instances",
+        description=f"{DESCRIPTION} Those of all instances together.",
+        parameters=[PeriodSerializer],
+        responses={200: StatisticsSerializer, **schema.error_responses(400)},
+        examples=[OpenApiExample("One hour", value=STATISTICS, response_only=True)],
+    )
+    def get(self, request: Request) -> Response:
+        own = Endpoint.objects.of_instances(Instance.objects.of_account(request.auth))
+        return read_statistics(request, list(own.values_list("pk", flat=True)))
 
 
 class EndpointStatisticsView(APIView):

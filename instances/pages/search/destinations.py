@@ -42,6 +42,7 @@ INSTANCE_PAGES = (
 )
 OTHER_PAGES = (
     ("Create instance", "plus", "instances:new", "new link account"),
+    ("Statistics", "chart-bar", "statistics:overview", "chart counts durations percentiles"),
     ("Redeliveries", "repeat", "log:redeliveries", "resend jobs"),
     ("Alert webhook", "webhook", "account-alerts:alerts", "alerts issues notifications"),
 )

@@ -58,6 +58,7 @@ QUERIES = {
     "testing:phone": 16,
     "testing:sending": 14,
     "search": 5,
+    "statistics:overview": 15,
     "log:hook": 12,
     "log:list": 16,
     "log:share": 12,

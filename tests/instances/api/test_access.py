@@ -119,6 +119,7 @@ TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("instances/{instance}/endpoints/{endpoint}/test/", "POST", None, 200),
     ("instances/{instance}/endpoints/{endpoint}/health/", "GET", None, 200),
     ("instances/{instance}/endpoints/{endpoint}/statistics/", "GET", None, 200),
+    ("statistics/", "GET", None, 200),
     ("instances/{instance}/statistics/", "GET", None, 200),
     ("instances/{instance}/listeners/", "POST", {"url": "http://localhost:3000/hook"}, 201),
     ("instances/{instance}/listeners/{listener}/", "DELETE", None, 204),

@@ -33,7 +33,7 @@ def test_every_operation_has_words_examples_and_its_refusals() -> None:
         for name, operation in methods.items()
         if name in ("get", "post", "put", "patch", "delete")
     ]
-    assert len(operations) == 118
+    assert len(operations) == 119
     for operation in operations:
         assert operation["summary"]
         assert operation["security"] == [{"accountKey": []}]

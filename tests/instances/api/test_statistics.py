@@ -8,10 +8,13 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from accounts.actions.keys import issue_key
+from accounts.actions.users import sign_up
 from hooks.actions.endpoint_list import add_endpoint, remove_endpoint
+from hooks.log import durations
 from hooks.models import UNFINISHED, Attempt, Endpoint, Hook, Kind, Outcome, SkipReason, State, new_public_id
-from tests.factories import create_hook
-from tests.instances.api.conftest import ApiClient
+from tests.factories import InstanceFactory, create_hook
+from tests.instances.api.conftest import ApiClient, create_account
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +83,38 @@ def test_an_instance_has_the_bars_of_all_its_endpoints(
     }  # fmt: skip
     assert second["counts"] == counts(2, 1, 1, 1)
     assert second["durations"]["p50Ms"] == 75.0
+
+
+@pytest.mark.parametrize("many", [20, 1], ids=["few endpoints", "many endpoints"])
+def test_the_account_has_the_bars_of_all_its_instances(
+    alice: ApiClient,
+    endpoints: tuple[Endpoint, Endpoint],
+    monkeypatch: pytest.MonkeyPatch,
+    many: int,
+) -> None:
+    monkeypatch.setattr(durations, "MANY", many)
+    other = InstanceFactory(owner=alice.account).endpoint
+    of_bob = create_account("bob").instance.endpoint
+    Hook.objects.filter(endpoint__in=(other, of_bob)).delete()  # as in `endpoints`
+    for endpoint in (other, of_bob):
+        hook_at(endpoint, NOON + timedelta(minutes=66), State.FAILED, 70)
+    status, found = alice.get(f"statistics/?{ON_NOON}&step=3600")
+    assert status == 200
+    assert found["counts"] == counts(6, 2, 1, 1)
+    first, second = found["bars"]
+    assert (first["counts"], second["counts"]) == (counts(4, 0, 0, 0), counts(2, 2, 1, 1))
+    assert [bar["durations"]["hooks"] for bar in found["bars"]] == [4, 3]  # without the simulated one
+    assert (first["durations"]["p50Ms"], second["durations"]["p50Ms"]) == (25.0, 70.0)
+    assert found["durations"]["hooks"] == 7
+
+
+def test_an_account_without_instances_has_empty_bars() -> None:
+    account = sign_up("carol@example.org", password="a-password-of-theirs")
+    carol = ApiClient(account, issue_key(account, acting_user=None)[1], None)  # type: ignore[arg-type]
+    status, found = carol.get("statistics/")
+    assert status == 200
+    assert found["counts"] == counts(0, 0, 0, 0)
+    assert len(found["bars"]) >= 24
 
 
 def test_an_endpoint_has_its_own(alice: ApiClient, endpoints: tuple[Endpoint, Endpoint]) -> None:

@@ -1,0 +1,1 @@
+"""The page Statistics: hooks and durations by hour or day, of all instances together or of one."""
