@@ -19,6 +19,7 @@ from typing import IO, Protocol, runtime_checkable
 from hooks.http import Response
 from instances.channels.open_streams import OpenStream
 from instances.channels.requests import Link, Request
+from instances.channels.responses import LARGE_BYTES
 from instances.received_events import ReceivedEvent
 
 KEY_LENGTH = 200
@@ -102,9 +103,9 @@ class ReceiveFailed(Exception):
         self.seconds = seconds
 
 
-# Of a response, which its channel reads in the event loop. People link servers of their own: to read 16 MiB of JSON
-# stops the loop, and so all instances, for 0.4 to 1.8 s. So it does in a thread: json keeps the interpreter's lock.
-MAX_RESPONSE_BYTES = 256 * 1024
+# Of a response, which its channel reads in the event loop. People link servers of their own, which may respond with
+# anything. A longer one is read in a thread (large_responses.py).
+MAX_RESPONSE_BYTES = LARGE_BYTES
 MAX_LIST_BYTES = 2 * 1024 * 1024  # … with a list of which a person may have many, such as sessions
 MAX_EVENTS_BYTES = 16 * 1024 * 1024  # … of a poll or a history; a first synchronisation may be large
 
@@ -130,7 +131,8 @@ class Network(Protocol):
     async def send(self, request: Request, *, seconds: float, max_bytes: int | None = None) -> Response:
         """Returns the complete response, of any status, within `seconds`.
 
-        Raises ResponseTooLarge if its body is longer than `max_bytes`, by default MAX_RESPONSE_BYTES.
+        Raises ResponseTooLarge if the body of a 200 is longer than `max_bytes`, by default MAX_RESPONSE_BYTES, which is
+        the limit of any other.
         """
         ...
 

@@ -41,7 +41,7 @@ class Transfer:
         file: IO[bytes] | None = None,
         max_bytes: int | None = None,
     ) -> None:
-        """`file` is for the body of a 200. `max_bytes` is of that, or without a file of the response's body."""
+        """`max_bytes` is of the body of a 200, for which `file` is; others have at most MAX_RESPONSE_BYTES."""
         self.result = result
         self.file, self.size = file, 0
         self.max_bytes = MAX_RESPONSE_BYTES if max_bytes is None else max_bytes
@@ -69,6 +69,15 @@ class Transfer:
         set_(pycurl.WRITEFUNCTION, self.write)
         set_(pycurl.HEADERFUNCTION, self.header)
 
+    @property
+    def is_success(self) -> bool:
+        return self.status_line.split()[1:2] == [b"200"]
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the body may have."""
+        return self.max_bytes if self.is_success else MAX_RESPONSE_BYTES
+
     def open_socket(self, _purpose: int, address: Any) -> Any:
         try:
             self.blocked_by = guard.refusal(address.addr[0])
@@ -80,10 +89,9 @@ class Transfer:
 
     def write(self, data: bytes) -> int | None:
         self.size += len(data)
-        is_file = self.file is not None and self.status_line.split()[1:2] == [b"200"]
-        if self.size > (self.max_bytes if is_file or self.file is None else MAX_RESPONSE_BYTES):
+        if self.size > self.limit:
             return -1
-        if self.file is not None and is_file:
+        if self.file is not None and self.is_success:
             self.file.write(data)
         else:
             self.body += data
@@ -100,13 +108,13 @@ class Transfer:
         """Give the response or the failure to the one who waits."""
         if self.result.done():
             return
-        if code == pycurl.E_WRITE_ERROR and self.file is not None and self.size > self.max_bytes:
+        if code == pycurl.E_WRITE_ERROR and self.file is not None and self.is_success:
             self.result.set_exception(
                 FileUnavailable(f"the file is larger than {self.max_bytes // 1024**2} MB.")
             )
             return
         if code == pycurl.E_WRITE_ERROR:
-            limit = self.max_bytes if self.file is None else MAX_RESPONSE_BYTES
+            limit = self.limit
             size = f"{limit // 1024**2} MiB" if limit >= 1024**2 else f"{limit // 1024} KiB"
             sentence = f"The messenger's response is longer than {size}."
             self.result.set_exception(ResponseTooLarge(sentence))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from hooks.http import Response
+from instances.channels.large_responses import read_response
 from instances.channels.receiving import MAX_EVENTS_BYTES, Batch, LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.responses import json_object, retry_after
@@ -35,12 +36,14 @@ async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Ba
         arguments = {"offset": int(cursor or 0), "limit": LIMIT, "timeout": wait, "allowed_updates": ALLOWED}
         request = api.call(link, "getUpdates", arguments)
         response = await network.send(request, seconds=wait + SPARE_SECONDS, max_bytes=MAX_EVENTS_BYTES)
-        if response.status == 409 and WEBHOOK_IS_SET in api.explain(json_object(response)):
+        found = await read_response(response, json_object)
+        if response.status == 409 and WEBHOOK_IS_SET in api.explain(found):
             request = api.call(link, "deleteWebhook", {"drop_pending_updates": False})
-            raise_for_error(await network.send(request, seconds=SPARE_SECONDS))
+            response = await network.send(request, seconds=SPARE_SECONDS)
+            raise_for_error(response, json_object(response))
             continue
-        raise_for_error(response)
-        updates = json_object(response).get("result")
+        raise_for_error(response, found)
+        updates = found.get("result")
         if not isinstance(updates, list):
             raise ReceiveFailed("Telegram's response has no updates.")
         if updates:
@@ -49,9 +52,8 @@ async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Ba
         wait = WAIT_SECONDS
 
 
-def raise_for_error(response: Response) -> None:
-    """Raise LinkLost or ReceiveFailed for a response that is not a success."""
-    found = json_object(response)
+def raise_for_error(response: Response, found: Mapping[str, Any]) -> None:
+    """Raise LinkLost or ReceiveFailed for a response, with the JSON in it, that is not a success."""
     if response.status == 200 and found.get("ok") is True:
         return
     if response.status in (401, 404) and found.get("ok") is False:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from hooks.http import Response
 from instances import chat_ids
 from instances.channels.requests import Link, Request
-from instances.channels.responses import json_object, words
+from instances.channels.responses import json_object, json_value, words
 from instances.channels.waha import servers
 
 URL, API_KEY, SESSION = "url", "api_key", "session"  # values of a link
@@ -121,7 +121,7 @@ def status_in(response: Response) -> str:
 def json_list(response: Response) -> list[Any] | None:
     """Returns the JSON list in the body; None if there is none."""
     try:
-        found = json.loads(response.body)
+        found = json_value(response)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) else None

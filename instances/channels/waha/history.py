@@ -10,20 +10,24 @@ The cursor is a time in seconds, up to which all is recorded, and the ids of the
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from hooks.http import Response
 from instances.channels.contents import time_of
+from instances.channels.large_responses import read_many, read_response
 from instances.channels.receiving import MAX_EVENTS_BYTES, Batch, LinkLost, Look, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
-from instances.channels.responses import json_object, retry_after
+from instances.channels.responses import json_object, json_objects, retry_after
 from instances.channels.waha import api, incoming, sessions
 from instances.channels.waha.responses import NO_SESSION, WRONG_KEY
 from instances.received_events import ReceivedEvent, SessionEnded
+
+T = TypeVar("T")
 
 SECONDS = 20.0  # for each request
 POLL_SECONDS = 20.0  # between two looks at a session that is working …
@@ -135,10 +139,17 @@ async def read_gap(link: Link, cursor: str, network: Network) -> AsyncIterator[B
         if pending:
             yield Batch(cursor, pending)
         messages = await messages_after(link, chat, since, network)
-        pending = [event for message in messages for event in read(message)]
-        for message in messages:
-            last = later(last, message)
+        read_chat = functools.partial(read_messages, messages, last)
+        pending, last = await read_many(len(messages), read_chat)
     yield Batch(str(last), pending)
+
+
+def read_messages(
+    messages: Sequence[Mapping[str, Any]], last: Position
+) -> tuple[list[ReceivedEvent], Position]:
+    """Returns what the messages of a chat are, the oldest first, and the position after them, or a later `last`."""
+    events = [event for message in sorted(messages, key=second_of) for event in read(message)]
+    return events, functools.reduce(later, messages, last)
 
 
 def later(position: Position, message: Mapping[str, Any]) -> Position:
@@ -171,19 +182,27 @@ async def chats_after(link: Link, since: Position, network: Network) -> AsyncIte
     for offset in range(0, MAX_CHATS, CHATS):
         query = {"limit": str(CHATS), "offset": str(offset)}
         request = api.get(link, session, "chats", "overview", query=query)
-        chats = await ask(request, network)
-        for chat in chats:
-            last = chat.get("lastMessage")
-            if isinstance(last, Mapping) and second_of(last) < since.second:
+        chats = await ask(request, network, read_chats)
+        for chat, last in chats:
+            if last is not None and last < since.second:
                 return
-            if found := api.chat_id_of(chat.get("id")):
-                yield found
+            if chat:
+                yield chat
         if len(chats) < CHATS:
             return
 
 
+def read_chats(chats: Sequence[Mapping[str, Any]]) -> list[tuple[str, int | None]]:
+    """Returns the chat id of each, and when its last message was written."""
+    found = []
+    for chat in chats:
+        last = chat.get("lastMessage")
+        found.append((api.chat_id_of(chat.get("id")), second_of(last) if isinstance(last, Mapping) else None))
+    return found
+
+
 async def messages_after(link: Link, chat: str, since: Position, network: Network) -> list[Mapping[str, Any]]:
-    """Returns the messages of a chat after a position, the oldest first."""
+    """Returns the messages of a chat after a position, in any order."""
     found: list[Mapping[str, Any]] = []
     for offset in range(0, MAX_MESSAGES, MESSAGES):
         query = {
@@ -193,12 +212,18 @@ async def messages_after(link: Link, chat: str, since: Position, network: Networ
             "filter.timestamp.gte": str(since.second),
         }
         request = api.get(link, api.session_of(link), "chats", chat, "messages", query=query)
-        messages = await ask(request, network)
-        found += [message for message in messages if is_after(message, since)]
-        # Older servers do not filter.
-        if len(messages) < MESSAGES or any(second_of(message) < since.second for message in messages):
+        page, is_last = await ask(request, network, functools.partial(read_page, since))
+        found += page
+        if is_last or len(found) >= MAX_MESSAGES:  # a server may ignore the limit and the offset
             break
-    return sorted(found, key=second_of)
+    return found
+
+
+def read_page(since: Position, messages: Sequence[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], bool]:
+    """Returns the messages after a position, and whether there are none on the next page."""
+    # Older servers do not filter.
+    is_last = len(messages) < MESSAGES or any(second_of(message) < since.second for message in messages)
+    return [message for message in messages if is_after(message, since)], is_last
 
 
 def is_after(message: Mapping[str, Any], since: Position) -> bool:
@@ -208,9 +233,8 @@ def is_after(message: Mapping[str, Any], since: Position) -> bool:
     )
 
 
-async def ask(request: Request, network: Network) -> list[Mapping[str, Any]]:
-    """Returns the objects of a list. Raises LinkLost, ReceiveFailed."""
+async def ask(request: Request, network: Network, read: Callable[[list[Mapping[str, Any]]], T]) -> T:
+    """Returns what `read` reads from the objects of a list. Raises LinkLost, ReceiveFailed."""
     response = await network.send(request, seconds=SECONDS, max_bytes=MAX_EVENTS_BYTES)
     raise_for_error(response)
-    found = api.json_list(response)
-    return [one for one in found or [] if isinstance(one, Mapping)]
+    return await read_response(response, lambda response: read([*json_objects(response)]))
