@@ -263,7 +263,9 @@ def is_read_only(request: HttpRequest, context: Context) -> bool:
             return False
         is_about_one = "number" in match.kwargs or match.namespace in _instance_namespaces - {"docs"}
         instance = frame.instance if is_about_one else None
-    return instance is not None and frame.is_signed_in and not frame.may_change(instance)
+    if instance is None or not frame.is_signed_in or frame.may_change(instance):
+        return False
+    return "page_names" not in context  # otherwise the support desk shows it, whose users are no viewers
 
 
 def instance_frame(request: HttpRequest) -> dict[str, Any]:

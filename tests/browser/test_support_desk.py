@@ -98,6 +98,15 @@ def test_a_customer_calls_and_the_hook_is_resent(page: Page, product: Product) -
             "look.customer", "redelivery.planned", "look.customer", "look.customer",
         ]  # fmt: skip
 
+        page.locator(".hook-row a").first.click()  # what the customer sees, without what is private
+        expect(page.get_by_role("heading", level=1)).to_have_text("Message hook")
+        expect(page.locator(".verdict-text").first).to_have_text("Delivered")
+        expect(page.get_by_role("heading", name="Earlier attempts")).to_be_visible()
+        expect(page.locator("main")).not_to_contain_text("one blue jacket")
+        page.get_by_role("link", name="What your bot sent").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Received message")
+        assert run(product, ACTIONS).splitlines()[-1].split()[-2:] == ["look.record", "look.record"]
+
 
 def test_without_javascript_the_desk_still_finds(browser: object, product: Product, day: walk.Day) -> None:
     context = walk.visitor(browser, product, day, "staff", java_script_enabled=False)  # type: ignore[arg-type]

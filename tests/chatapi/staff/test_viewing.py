@@ -180,6 +180,7 @@ def test_support_sees_what_happened_without_contents_and_secrets(
             assert "private" not in shown.text and "Show contents" not in shown.text
             assert not [secret for secret in (*SECRETS, private.instance.token) if secret in shown.text]
             assert "Contents and secrets are masked" in shown.text
+            assert "You are a viewer in this account" not in shown.text
             assert reverse("admin:customer", args=[private.account.pk]) in shown.text
     page = support.get(page_of("hook", private.hook.public_id)).text
     assert "Responded with 500, not 200" in page and "https://x.example/hook?key=***" in page
