@@ -14,12 +14,12 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO, Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 from hooks.http import Response
 from instances.channels.open_streams import OpenStream
 from instances.channels.requests import Link, Request
-from instances.channels.responses import LARGE_BYTES
+from instances.channels.responses import LARGE_BYTES, json_value
 from instances.received_events import ReceivedEvent
 
 KEY_LENGTH = 200
@@ -101,6 +101,34 @@ class ReceiveFailed(Exception):
     def __init__(self, sentence: str, *, seconds: float | None = None) -> None:
         super().__init__(sentence)
         self.seconds = seconds
+
+
+NOT_JSON = (
+    "The response is not one of the messenger's server: a proxy or a portal may have responded in its place."
+)
+
+
+def object_in(response: Response) -> dict[str, Any]:
+    """Returns the JSON object of a success. Raises ReceiveFailed if it is none: it says nothing about what is new."""
+    found = value_in(response)
+    if not isinstance(found, dict):
+        raise ReceiveFailed(NOT_JSON)
+    return found
+
+
+def objects_in(response: Response) -> list[dict[str, Any]]:
+    """Returns the objects of the JSON array of a success. Raises ReceiveFailed if it is none."""
+    found = value_in(response)
+    if not isinstance(found, list):
+        raise ReceiveFailed(NOT_JSON)
+    return [each for each in found if isinstance(each, dict)]
+
+
+def value_in(response: Response) -> object:
+    try:
+        return json_value(response)
+    except (ValueError, RecursionError):
+        raise ReceiveFailed(NOT_JSON) from None
 
 
 # Of a response, which its channel reads in the event loop. People link servers of their own, which may respond with

@@ -12,7 +12,7 @@ from instances.channels.matrix.api import Problem
 from instances.channels.matrix.receiving import POSITION_FILTER, TokenExpired, ask, compact
 from instances.channels.matrix.session import DEVICE_NAME, login_request
 from instances.channels.matrix.timeline import Json, mapping, objects, text
-from instances.channels.receiving import MAX_LIST_BYTES, LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import MAX_LIST_BYTES, LinkLost, Network, ReceiveFailed, object_in
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object
 from instances.models import AccountStatus, Substatus
@@ -240,6 +240,7 @@ async def health(link: Link, network: Network) -> StatusReported:
     """Returns that the account is connected. Raises LinkLost, ReceiveFailed."""
     response = await network.send(api.request(link, "GET", "account", "whoami"), seconds=SECONDS)
     if response.status == 200:
+        object_in(response)
         return StatusReported(AccountStatus.AUTHENTICATED, Substatus.NORMAL)
     problem = api.problem_of(response)
     if problem.is_link_lost and not (problem.is_soft_logout and "password" in link.credentials):

@@ -35,14 +35,16 @@ from instances.channels.matrix.timeline import (
 from instances.channels.receiving import (
     MAX_EVENTS_BYTES,
     MAX_LIST_BYTES,
+    NOT_JSON,
     Batch,
     LinkLost,
     Network,
     ReceiveFailed,
     ResponseTooLarge,
+    object_in,
+    objects_in,
 )
 from instances.channels.requests import Link, Request
-from instances.channels.responses import json_object, json_objects
 from instances.chat_ids import BadChatId
 from instances.received_events import GroupChanged, ReceivedEvent
 
@@ -96,7 +98,7 @@ async def ask(
     network: Network, request: Request, *, seconds: float = RESPONSE_SECONDS, max_bytes: int | None = None
 ) -> Json | Problem:
     """Returns the JSON object of a success, or the error. Raises as `ask_for`."""
-    return await ask_for(network, request, json_object, seconds=seconds, max_bytes=max_bytes)
+    return await ask_for(network, request, object_in, seconds=seconds, max_bytes=max_bytes)
 
 
 async def ask_for(
@@ -112,7 +114,7 @@ async def ask_for(
     Raises:
         TokenExpired, LinkLost: the access token is not valid.
         ResponseTooLarge: the response is longer than `max_bytes`.
-        ReceiveFailed: the homeserver cannot be reached, asks to wait, or fails itself.
+        ReceiveFailed: the homeserver cannot be reached, asks to wait, fails itself, or something else has responded.
     """
     response = await network.send(request, seconds=seconds, max_bytes=max_bytes)
     status = response.status or 0
@@ -199,7 +201,7 @@ class Receiver:
                 events += await read_many(number, functools.partial(self.read_room, room, joined))
                 await asyncio.sleep(0)  # each of many rooms takes 2 ms
             events += self.left_groups(found)
-            since = text(found, "next_batch") or since
+            since = text(found, "next_batch")
             cursor = " ".join((since, *sorted(self.entered)))
             wait = 0 if has_joined else POLL_SECONDS
             yield Batch(cursor, events)
@@ -214,7 +216,10 @@ class Receiver:
         query = {"filter": compact(wanted), "timeout": str(wait * 1000), "set_presence": "offline"}
         if since:
             query["since"] = since
-        return accepted(await self.get("sync", query=query, seconds=wait + RESPONSE_SECONDS))
+        found = accepted(await self.get("sync", query=query, seconds=wait + RESPONSE_SECONDS))
+        if not text(found, "next_batch"):
+            raise ReceiveFailed(NOT_JSON)
+        return found
 
     async def accept_invitations(self, found: Json) -> bool:
         """Join the rooms that the account is invited to, within its limits; returns whether it joined one."""
@@ -374,7 +379,7 @@ class Receiver:
         try:
             request = api.request(self.link, "GET", "rooms", room, "state")
             # of about 5 000 members
-            answer = await ask_for(self.network, request, json_objects, max_bytes=MAX_LIST_BYTES)
+            answer = await ask_for(self.network, request, objects_in, max_bytes=MAX_LIST_BYTES)
             return [] if isinstance(answer, Problem) else [*answer]
         except ResponseTooLarge:
             found: list[Json] = []

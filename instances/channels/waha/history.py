@@ -20,9 +20,18 @@ from typing import Any, NamedTuple, TypeVar
 from hooks.http import Response
 from instances.channels.contents import time_of
 from instances.channels.large_responses import read_many, read_response
-from instances.channels.receiving import MAX_EVENTS_BYTES, Batch, LinkLost, Look, Network, ReceiveFailed
+from instances.channels.receiving import (
+    MAX_EVENTS_BYTES,
+    Batch,
+    LinkLost,
+    Look,
+    Network,
+    ReceiveFailed,
+    object_in,
+    objects_in,
+)
 from instances.channels.requests import Link, Request
-from instances.channels.responses import json_object, json_objects, retry_after
+from instances.channels.responses import retry_after
 from instances.channels.waha import api, incoming, sessions
 from instances.channels.waha.responses import NO_SESSION, WRONG_KEY
 from instances.received_events import ReceivedEvent, SessionEnded
@@ -70,7 +79,7 @@ async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Ba
             await asyncio.sleep(BUSY_SECONDS)
             continue
         raise_for_error(response)
-        found = json_object(response)
+        found = object_in(response)
         if not is_configured:
             await configure(link, found, network)
             is_configured = True
@@ -237,4 +246,4 @@ async def ask(request: Request, network: Network, read: Callable[[list[Mapping[s
     """Returns what `read` reads from the objects of a list. Raises LinkLost, ReceiveFailed."""
     response = await network.send(request, seconds=SECONDS, max_bytes=MAX_EVENTS_BYTES)
     raise_for_error(response)
-    return await read_response(response, lambda response: read([*json_objects(response)]))
+    return await read_response(response, lambda response: read([*objects_in(response)]))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from hooks.http import Response
 from instances.channels.linking import Found, LinkField, LinkSetup, NotLinkable
-from instances.channels.receiving import MAX_LIST_BYTES, LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import MAX_LIST_BYTES, LinkLost, Network, ReceiveFailed, object_in
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object
 from instances.channels.waha import api, servers, sessions
@@ -203,7 +203,7 @@ async def health(link: Link, network: Network) -> StatusReported | None:
     response = await network.send(request, seconds=SECONDS)
     match response.status:
         case 200:
-            found = json_object(response)
+            found = object_in(response)
             return sessions.status_of(found.get("status"), is_known=bool(found.get("me")))
         case 401:
             raise LinkLost(WRONG_KEY)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from instances.channels.linking import Found, LinkField, LinkSetup, NotLinkable
-from instances.channels.receiving import LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import LinkLost, Network, ReceiveFailed, object_in
 from instances.channels.requests import Link, Request, Unlinked
 from instances.channels.responses import json_object, words
 from instances.channels.whatsapp_cloud import graph
@@ -250,6 +250,7 @@ async def health(link: Link, network: Network) -> StatusReported | None:
     """Returns that the token is valid and the number reachable. Raises LinkLost, ReceiveFailed."""
     response = await network.send(graph.get(link, link.external_id, fields="id,status"), seconds=SECONDS)
     if response.status == 200:
+        object_in(response)
         return StatusReported(account_status=AccountStatus.AUTHENTICATED)
     result = read_error(response)
     if isinstance(result, Unlinked):
