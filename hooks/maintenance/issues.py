@@ -20,9 +20,10 @@ from django.utils import timezone
 
 from hooks.log.index_order import execute_in_index_order
 from hooks.log.issue_hooks import FAILED_OR_RETRYING, count_hooks
-from hooks.models import CAUSE_HAS_STATUS, UNRESOLVED, Issue, IssueMark, IssueState
+from hooks.models import CAUSE_HAS_STATUS, UNRESOLVED, Attempt, Issue, IssueMark, IssueState
 from hooks.models.endpoints import HOST_OF_URL
 
+NEW_SITE = timedelta(hours=1)  # since its first attempt
 # A failure so soon after the issue was resolved reopens it: an endpoint in trouble for hours is one row.
 REOPEN_WITHIN = timedelta(hours=1)
 # An endpoint that has delivered hooks between its failures, such as one that fails acks only, is not well at the next
@@ -127,17 +128,27 @@ def update() -> str:
 
 
 def lock_mark() -> IssueMark | None:
-    """Returns the mark, locked; None if another run has it. The first run of all starts at the newest attempt."""
+    """Returns the mark, locked; None if another run has it. The first run of all starts at `first_of_all`."""
     if not IssueMark.objects.exists():
         position = read_position()
         first = IssueMark(
             pk=1,
-            counted_up_to=position.newest,
+            counted_up_to=first_of_all(position),
             newest=position.newest,
             begun=position.begun,
         )
         IssueMark.objects.bulk_create([first], ignore_conflicts=True)
     return IssueMark.objects.select_for_update(skip_locked=True, no_key=True).first()
+
+
+def first_of_all(position: Position) -> int:
+    """Returns after which attempt the first run reads. On a site that had attempts before, the newest.
+
+    A site that has just been installed may have failed to deliver its first hooks before the first run. One that was
+    upgraded has a log of months, whose failures may be of no interest any more.
+    """
+    oldest = Attempt.objects.order_by("id").values_list("started_at", flat=True).first()
+    return position.newest if oldest and oldest < timezone.now() - NEW_SITE else 0
 
 
 def read_position() -> Position:

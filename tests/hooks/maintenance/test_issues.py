@@ -63,6 +63,18 @@ def test_failures_of_a_cause_are_one_issue(endpoint: Endpoint) -> None:
     assert {of_500.state, of_refused.state} == {IssueState.OPEN}
 
 
+@pytest.mark.parametrize(("age", "found"), [(59, 2), (61, 0)])
+def test_the_first_run_reads_what_failed_before_it_only_on_a_new_site(
+    endpoint: Endpoint, age: int, found: int
+) -> None:
+    IssueMark.objects.all().delete()
+    attempt_hook(endpoint, at=minutes_ago(age))
+    attempt_hook(endpoint)
+    assert sum(issue.hooks for issue in run()) == found
+    attempt_hook(endpoint)
+    assert sum(issue.hooks for issue in run()) == found + 1
+
+
 def test_later_failures_update_the_row(endpoint: Endpoint) -> None:
     attempt_hook(endpoint, at=minutes_ago(90))
     [before] = run()
@@ -111,12 +123,6 @@ def test_what_is_not_a_failure_of_the_endpoint_is_left_out(endpoint: Endpoint) -
     laptop = InstanceFactory(url="http://localhost:3000/").endpoint
     Endpoint.objects.filter(pk=laptop.pk).update(is_listener=True)
     attempt_hook(laptop, 500)
-    assert run() == []
-
-
-def test_attempts_before_the_first_run_are_not_read(db: None) -> None:
-    endpoint = InstanceFactory(url="http://a.example/").endpoint
-    attempt_hook(endpoint, 500)
     assert run() == []
 
 
