@@ -128,10 +128,11 @@ class Connection(asyncio.Protocol):
 
     def take(self, request: ReceivedRequest) -> None:
         """Serve a complete request, after those that came before it."""
-        if self.is_busy or self.is_checking or self.is_writing_paused:
+        # A thread may end an earlier request at any time, also while others are in the queue.
+        if self.queue or self.is_busy or self.is_checking or self.is_writing_paused:
             self.queue.append(request)
             self.pause_reading()
-            self.serve_next()  # a thread may have ended the earlier request in the meantime
+            self.serve_next()
         else:
             self.serve(request)
 

@@ -1,13 +1,17 @@
 """Which requests the web server passes on, and how; over raw sockets."""
 
 import json
+import re
 import threading
+import time
 from typing import Any
 
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 
 from chatapi.runtime.web import body_rules, request_reader
+from chatapi.runtime.web.connection import Connection
+from chatapi.runtime.web.received_request import ReceivedRequest
 from tests.chatapi.runtime.web.serving import receive_all, receive_until, reset, serving, wait_until
 
 HEAD = b"Host: example.org\r\nConnection: close\r\n"
@@ -83,6 +87,26 @@ def test_requests_that_come_together_are_answered_in_order() -> None:
         found = receive_all(client)
     bodies = [part.partition(b"\r\n\r\n")[2] for part in found.split(b"HTTP/1.1 200 OK\r\n")[1:]]
     assert bodies == [b"/%d" % number for number in range(50)] + [b"/last"]
+
+
+def test_a_response_that_ends_while_later_requests_are_read_does_not_let_the_newest_overtake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take = Connection.take
+
+    def take_and_wait(self: Connection, request: ReceivedRequest) -> None:
+        take(self, request)
+        if request.target == b"/2":  # /1 and /2 are in the queue
+            until = time.monotonic() + 30
+            while self.is_busy and time.monotonic() < until:
+                time.sleep(0.001)
+
+    monkeypatch.setattr(Connection, "take", take_and_wait)
+    request = b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(lambda environ: HttpResponse(environ["PATH_INFO"])) as running, running.connect() as client:
+        client.sendall(b"".join(request % number for number in range(4)) + get(b"/last"))
+        found = receive_all(client)
+    assert re.findall(rb"\r\n\r\n(/(?:[0-9]|last))", found) == [b"/0", b"/1", b"/2", b"/3", b"/last"]
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
