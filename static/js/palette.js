@@ -58,6 +58,9 @@
     if (Object.hasOwn(steps, event.key) && all.length) {
       event.preventDefault();
       select(all[(index + steps[event.key] + all.length) % all.length]);
+    } else if (event.key === "Escape") {
+      event.preventDefault(); // the browser only empties a search field that has text
+      palette.close();
     } else if (event.key === "Enter") {
       event.preventDefault();
       if (shownQuery() === input.value.trim()) selected()?.click();
