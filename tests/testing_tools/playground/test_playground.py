@@ -1,10 +1,12 @@
 """The playground: a contact's phone, and what became of the last message."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from hooks.models import Hook
+from hooks.models import Endpoint, Hook
 from instances.actions.messages import receive_message
 from instances.models import Message
 from instances.pages.received import turn_page
@@ -34,6 +36,11 @@ def test_another_account_does_not_see_it(instance):
 def test_without_a_webhook_url_the_page_says_so(alice, instance):
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert "No webhook URL." in page
+    Endpoint.objects.update(
+        override_url="https://example.org/bin", override_until=timezone.now() + timedelta(minutes=30)
+    )
+    page = alice.get(f"{PAGE}{QUERY}").content.decode()
+    assert "No webhook URL." not in page  # a verification is running
     assert "Nothing sent yet" in page
 
 
