@@ -24,6 +24,10 @@ CHALLENGES = frozenset({"www-authenticate", "proxy-authenticate"})
 SHORT_KEY, LONG_KEY = 7, 16
 SEPARATORS = re.compile(r"[-_.~]")
 MIN_ECHOED = 8  # characters of a credential that is looked for in responses: shorter ones are found by chance
+# Credentials of an attempt that are looked for, and characters of all of them: 1 s at most. An endpoint can send 16 KiB
+# of them in Location headers, which took 17 s.
+MAX_ECHOED, MAX_ECHOED_LENGTH = 50, 2_500
+EVERYTHING = re.compile(rb"(?s).+")
 
 
 def show_without_credentials(attempt: Attempt, hook: Hook) -> ShownAttempt:
@@ -31,10 +35,9 @@ def show_without_credentials(attempt: Attempt, hook: Hook) -> ShownAttempt:
 
     Masked are the query and keys in the path of its URLs, headers that carry credentials or cookies, and the signature,
     with which the request could be sent to the endpoint again; also where the response repeats them. Other contents of
-    the bodies stay as they are.
+    the bodies stay as they are. If there are too many credentials to look for, the whole response is masked.
     """
-    echoed = {value for value in credentials_of(attempt) if len(value) >= MIN_ECHOED}
-    pattern = build_pattern(sorted(echoed, key=len, reverse=True))
+    pattern = pattern_of_echoes(attempt)
     safe = copy.copy(attempt)
     safe.url = masked_url(attempt.url)
     safe.request_headers = [[name, shown_value(name, value)] for name, value in attempt.request_headers]
@@ -48,6 +51,14 @@ def show_without_credentials(attempt: Attempt, hook: Hook) -> ShownAttempt:
         return shown
     # without the original bytes, which contain the credential as well
     return shown._replace(response=shown.response._replace(text=text), response_hex="")
+
+
+def pattern_of_echoes(attempt: Attempt) -> re.Pattern[bytes] | None:
+    """Returns the expression that finds the attempt's credentials in its response; None without one."""
+    echoed = {value for value in credentials_of(attempt) if len(value) >= MIN_ECHOED}
+    if len(echoed) > MAX_ECHOED or sum(map(len, echoed)) > MAX_ECHOED_LENGTH:
+        return EVERYTHING
+    return build_pattern(sorted(echoed, key=len, reverse=True))
 
 
 def credentials_of(attempt: Attempt) -> Iterator[str]:

@@ -113,6 +113,31 @@ def test_credentials_that_the_response_repeats_are_masked(client: Client, instan
             assert words in page
 
 
+def location(*secrets: str) -> list[str]:
+    return ["Location", "/login?" + "&".join(f"a={secret}" for secret in secrets)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_shown"),
+    [
+        ([location(*(f"secret-{number:03}" for number in range(40)))], True),
+        ([location(*(f"secret-{number:03}" for number in range(60)))], False),
+        ([location("secret-1" * 200)], True),
+        ([location("secret-1" * 200), location("secret-2" * 200)], False),
+    ],
+)
+def test_a_response_with_too_many_credentials_to_look_for_is_masked_whole(
+    client: Client, instance: Instance, headers: list[list[str]], is_shown: bool
+) -> None:
+    body = b"Traceback secret-039 " + b"secret-1" * 200
+    headers = [*headers, ["X-Words", "a word"]]
+    hook = attempt_hook(instance.endpoint, 302, headers=headers, body=body, size=len(body))
+    page = client.get(link_to(hook)[1]).text
+    assert ("Traceback" in page, "a word" in page) == (is_shown, is_shown)
+    for _, value in headers[:-1]:
+        assert value.partition("=")[2].partition("&")[0] not in page
+
+
 def test_the_page_is_the_same_with_a_session(alice: Client, client: Client, hook: Hook) -> None:
     _, path = link_to(hook)
     pages = [re.sub(r'nonce="[^"]*"|<time.*?</time>', "", one.get(path).text) for one in (alice, client)]
