@@ -7,6 +7,6 @@ from django.http import HttpRequest
 SEARCH_MAX_LENGTH = 100
 
 
-def search_text(request: HttpRequest) -> str:
-    """`?q=`, stripped, without null bytes (PostgreSQL cannot hold them), at most SEARCH_MAX_LENGTH characters."""
-    return request.GET.get("q", "").replace("\0", "").strip()[:SEARCH_MAX_LENGTH]
+def search_text(request: HttpRequest, *, max_length: int = SEARCH_MAX_LENGTH) -> str:
+    """`?q=`, stripped, without null bytes (PostgreSQL cannot hold them), at most `max_length` characters."""
+    return request.GET.get("q", "").replace("\0", "").strip()[:max_length]

@@ -38,7 +38,7 @@ def bars_of(numbers: EndpointNumbers) -> list[Bar]:
 
 
 def skipped_today(instance: Instance) -> dict[str, int]:
-    """By kind: how many of today's hooks (in the site's time zone) were skipped because a flag is off. One query."""
+    """By kind: how many of today's hooks (in the reader's time zone) were skipped because a flag is off. One query."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     counts: dict[str, int] = defaultdict(int)
     skipped = Hook.objects.of_first_endpoint(instance.pk).filter(

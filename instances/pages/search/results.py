@@ -12,6 +12,7 @@ from chatapi.ui.states import HOOK_STATES, Look, look
 from hooks.models import Hook, parse_webhook_id
 from instances.models import Instance, Message, OutgoingMessage
 from instances.pages.frame import InstanceFrame
+from instances.pages.query_parameters import SEARCH_MAX_LENGTH
 from instances.pages.search import destinations
 from instances.pages.search.destinations import Destination
 
@@ -43,7 +44,8 @@ class Group(NamedTuple):
 def find_groups(request: HttpRequest, query: str) -> list[Group]:
     """Returns what the user may see and `query` matches, without empty groups. At most five queries.
 
-    An empty query returns the first instances and the pages.
+    An empty query returns the first instances and the pages. A message is found by all of the query, which may be as
+    long as an id of a group of Matrix; everything else by its first SEARCH_MAX_LENGTH characters.
     """
     instance = InstanceFrame.of(request).instance
     pages = destinations.menu_pages(request)
@@ -52,13 +54,14 @@ def find_groups(request: HttpRequest, query: str) -> list[Group]:
         return [group for group in found if group.rows]
     of_instance = destinations.instance_pages(instance) if instance else []
     settings = destinations.settings_of(instance) if instance else []
+    words = query[:SEARCH_MAX_LENGTH]
     found = [
         Group("Hooks", hooks(request, query)),
         Group("Messages", messages(request, query)),
-        instances(request, query, SHOWN),
-        by_words("Pages", [*pages, *of_instance, *destinations.other_pages()], query),
-        by_words(f"Settings of {instance}", settings, query),
-        by_words("API docs", destinations.docs(), query),
+        instances(request, words, SHOWN),
+        by_words("Pages", [*pages, *of_instance, *destinations.other_pages()], words),
+        by_words(f"Settings of {instance}", settings, words),
+        by_words("API docs", destinations.docs(), words),
     ]
     return [group for group in found if group.rows]
 

@@ -11,7 +11,10 @@ from django.test import Client
 from hooks.models import Hook, Kind
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
-from instances.models import Instance
+from instances.chat_ids import MESSAGE_ID_LENGTH
+from instances.chat_ids import message_id as message_id_of
+from instances.models import Instance, Message
+from instances.pages.query_parameters import SEARCH_MAX_LENGTH
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +67,18 @@ def test_a_message_is_found_by_its_id_and_leads_to_its_page(client: Client, shop
         assert title == message_id
         assert url.startswith(f"/instances/{shop.number}/{page}/")
         assert client.get(url).status_code == 200
+
+
+def test_a_message_of_a_group_with_a_long_id_is_found(client: Client, shop: Instance) -> None:
+    room, author = (f"matrix:{name}:{'long-' * 12}example.org" for name in ("!QtykxKocfsw", "@rita"))
+    message_id = message_id_of(f"{room}@g.us", author=f"{author}@c.us", from_me=False)
+    assert len(message_id) > 2 * SEARCH_MAX_LENGTH
+    received = receive_message(shop, sender="15550100101", body="hello")
+    Message.objects.filter(pk=received.pk).update(message_id=message_id)
+
+    assert found(client, message_id)[0][0] == message_id
+    form = client.get("/search/").text
+    assert form.count(f'maxlength="{MESSAGE_ID_LENGTH}"') == 2  # the page's field and the dialog's
 
 
 def test_every_link_of_a_page_a_setting_and_a_method_leads_there(client: Client, shop: Instance) -> None:
@@ -123,7 +138,9 @@ def test_the_dialog_gets_options_alone(client: Client, shop: Instance) -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("query", ["\0", "%", "'; --", "9" * 100, "hook_" + "f" * 31, "٣", "a" * 500])
+@pytest.mark.parametrize(
+    "query", ["\0", "%", "'; --", "9" * 100, "hook_" + "f" * 31, "٣", "a" * 500, "a " * 400]
+)
 def test_any_text_gets_a_page(client: Client, shop: Instance, query: str) -> None:
     assert client.get("/search/", {"q": query}).status_code == 200
 
