@@ -39,7 +39,7 @@
     open();
   });
   document.addEventListener("keydown", (event) => {
-    const isKey = event.key.toLowerCase() === "k" && (isMac ? event.metaKey : event.ctrlKey);
+    const isKey = event.key?.toLowerCase() === "k" && (isMac ? event.metaKey : event.ctrlKey);
     if (!isKey || event.altKey || event.shiftKey) return;
     event.preventDefault(); // browsers have a search of their own there
     if (palette.open) palette.close();

@@ -93,6 +93,20 @@ def test_the_dialog_is_not_opened_over_another_one(demo_page: Page, number: str)
     page.keyboard.press("Escape")
 
 
+def test_a_key_event_without_a_key_is_ignored(demo_page: Page) -> None:
+    """Browsers send one when they fill in a form."""
+    page = demo_page
+    page.goto("/account/")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    page.evaluate("document.body.dispatchEvent(new Event('keydown', { bubbles: true }))")
+    page.keyboard.press("Control+k")
+
+    expect(page.get_by_role("combobox", name="Search for")).to_be_focused()
+    assert errors == []
+
+
 def test_without_javascript_the_button_leads_to_the_page(
     browser: Browser, product: Product, day: walk.Day
 ) -> None:
