@@ -169,7 +169,8 @@ class Network(Protocol):
     ) -> tuple[Response, IO[bytes]]:
         """As `send`, with the body of a 200 in a temporary file, which the caller closes; other bodies in the response.
 
-        Raises FileUnavailable if the file is longer than `max_bytes`, by default MEDIA_MAX_BYTES.
+        Raises FileUnavailable if the file is longer than `max_bytes`, by default MEDIA_MAX_BYTES, and OSError if it
+        cannot be written.
         """
         ...
 

@@ -44,6 +44,7 @@ class Transfer:
         """`max_bytes` is of the body of a 200, for which `file` is; others have at most MAX_RESPONSE_BYTES."""
         self.result = result
         self.file, self.size = file, 0
+        self.file_error: OSError | None = None  # the disk is full
         self.max_bytes = MAX_RESPONSE_BYTES if max_bytes is None else max_bytes
         self.body, self.blocked_by = bytearray(), ""
         self.status_line = b""
@@ -92,7 +93,11 @@ class Transfer:
         if self.size > self.limit:
             return -1
         if self.file is not None and self.is_success:
-            self.file.write(data)
+            try:
+                self.file.write(data)
+            except OSError as error:
+                self.file_error = error
+                return -1
         else:
             self.body += data
         return None
@@ -107,6 +112,9 @@ class Transfer:
     def finish(self, code: int, message: str) -> None:
         """Give the response or the failure to the one who waits."""
         if self.result.done():
+            return
+        if self.file_error is not None:
+            self.result.set_exception(self.file_error)
             return
         if code == pycurl.E_WRITE_ERROR and self.file is not None and self.is_success:
             self.result.set_exception(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,28 @@ def test_a_failure_that_passes_is_tried_again(alice: Instance, server: FileServe
     server.failures["a.png"] = 2
     assert content_of(fetch(alice, Media(**server.add("a.png", PICTURE)))[0]) == PICTURE
     assert server.asked["a.png"] == 3
+
+
+class OnFullDisk(tempfile.SpooledTemporaryFile[bytes]):
+    """There is no space for the first bytes."""
+
+    refused = 0
+
+    def write(self, data: Any) -> int:
+        if not OnFullDisk.refused:
+            OnFullDisk.refused = len(data)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data)
+
+
+def test_a_file_is_tried_again_if_the_disk_was_full(
+    alice: Instance, server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "PAUSES", (0.1, 0.1))
+    monkeypatch.setattr(OnFullDisk, "refused", 0)
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", OnFullDisk)
+    assert content_of(fetch(alice, Media(**server.add("a.png", PICTURE)))[0]) == PICTURE
+    assert OnFullDisk.refused and server.asked["a.png"] == 2
 
 
 def test_a_file_that_cannot_be_had_has_a_sentence(
