@@ -63,7 +63,7 @@ def instance(waha: Waha, session: Session) -> Instance:
 
 
 def store_waiting(instance: Instance, event: dict[str, Any], hmac_key: str) -> None:
-    """Store an event that is handled as soon as the test says so."""
+    """Store an event that is handled as soon as the test says so, and is waited for until then."""
     request = callback_of(event, hmac_key)
     store_callback(
         instance,
@@ -74,7 +74,9 @@ def store_waiting(instance: Instance, event: dict[str, Any], hmac_key: str) -> N
         body=request.body,
     )
     later = timezone.now() + timedelta(hours=1)
-    StoredCallback.objects.filter(instance=instance, key=event["id"]).update(next_try_at=later)
+    StoredCallback.objects.filter(instance=instance, key=event["id"]).update(
+        next_try_at=later, received_at=later
+    )
 
 
 def statuses(instance: Instance) -> list[str]:
