@@ -33,6 +33,7 @@ from chatapi.runtime.postgres.discovery import (
     find_running_server,
     socket_folder,
     tag,
+    with_driver,
 )
 from chatapi.runtime.postgres.system_user import PostgresError, folder_with_owner, prefix
 
@@ -108,7 +109,7 @@ def start(
             if not (data / "PG_VERSION").exists():
                 make_data(path, folder, words, thrown_away)
             server = launch(path, folder, words, thrown_away)
-        make_database(path)
+        with_driver(lambda: make_database(path))
     return server
 
 
@@ -148,7 +149,22 @@ def launch(path: Path, folder: Path, words: list[str], thrown_away: bool) -> Ser
 
 
 def make_database(path: Path) -> None:
-    """Create the application's role and its database. A database of version 0.1.0 gets the role as its owner."""
+    """Create the application's role and its database. A database of version 0.1.0 gets the role as its owner.
+
+    Raises:
+        PostgresError: PostgreSQL ended meanwhile.
+    """
+    import psycopg
+
+    try:
+        make_role_and_database(path)
+    except psycopg.OperationalError as error:
+        raise PostgresError(
+            f"PostgreSQL ended while its database was created: {str(error).strip()}."
+        ) from None
+
+
+def make_role_and_database(path: Path) -> None:
     import psycopg
 
     with psycopg.connect(

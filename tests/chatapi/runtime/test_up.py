@@ -48,16 +48,22 @@ def test_it_says_where_it_is_ready_and_how_to_sign_in(product: Product) -> None:
     assert requests.get(f"{product.url}/healthz", timeout=10).json() == {"status": "ok"}
 
 
-def test_the_supervisor_has_loaded_no_package(product: Product) -> None:
-    """Django, cryptography and a database driver would take 48 MB, in a process that uses none of them."""
+def loaded_packages(product: Product) -> set[str]:
+    """The packages that the supervisor has loaded, of those with compiled modules, which all large ones have."""
     assert product.process
     loaded = Path(f"/proc/{product.process.pid}/maps").read_text()
     assert product.part("manage.py", "up").pid == product.process.pid
     assert "/lib-dynload/" in loaded or "libpython" in loaded or "python3" in loaded
-    packages = set(
-        re.findall(r"/site-packages/(\w+)", loaded)
-    )  # those with compiled modules, which all of them have
-    assert packages <= {"psutil"}  # which it loads when it ends what a dead part has left
+    return set(re.findall(r"/site-packages/(\w+)", loaded))
+
+
+# which the supervisor loads when it ends what a dead part has left
+PSUTIL = {"psutil"}
+
+
+def test_the_supervisor_has_loaded_no_package(product: Product) -> None:
+    """Django, cryptography and a database driver would take 48 MB, in a process that uses none of them."""
+    assert loaded_packages(product) <= PSUTIL
 
 
 def test_a_port_in_use_is_one_sentence_and_nothing_is_touched(tmp_path: Path) -> None:
@@ -146,6 +152,7 @@ def test_a_part_that_dies_is_started_again(own: Product) -> None:
     database.kill()
     own.wait_for("PostgreSQL ended unexpectedly; restarting it.", 20)
     own.wait_for_ready()
+    assert loaded_packages(own) == PSUTIL
 
 
 # Runs the rest of its command line with these signals ignored, as a script's `nohup … &` does with SIGINT.
