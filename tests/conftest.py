@@ -99,9 +99,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[postgres_server.Server]:
-    """A PostgreSQL server for this run; it does not wait for the disk, and ends with this process."""
+    """A PostgreSQL server for this run; it does not wait for the disk, and ends with this process.
+
+    Its plans and the places of its new rows do not depend on when autovacuum comes by.
+    """
     path = Path(os.environ["TEST_DATA_DIR"]) / "pg"
-    server = postgres_server.start(path, thrown_away=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(postgres_server.THROWN_AWAY, "autovacuum_naptime", "1d")
+        server = postgres_server.start(path, thrown_away=True)
     yield server
     postgres_server.stop(server)
     shutil.rmtree(postgres_server.socket_folder(path), ignore_errors=True)
