@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.utils import timezone
 
 from hooks.dispatch.lanes import PARALLEL_WIDTH
 from hooks.models import Attempt, Endpoint, Hook, Runner, State
@@ -35,8 +36,11 @@ def stop_recording() -> None:
         cursor.execute("LOCK TABLE hooks_attempt IN SHARE MODE")
 
 
-def in_flight() -> int:
-    return sum(Runner.objects.filter(finished_at=None).values_list("in_flight", flat=True))
+def wait_until_responses_have_arrived() -> None:
+    """Waits until the dispatcher says, after this moment, that no request is in flight."""
+    began = timezone.now()
+    said = Runner.objects.filter(finished_at=None, heartbeat_at__gt=began, in_flight=0)
+    wait_until(said.exists, "all responses have arrived")
 
 
 def assert_all_are_delivered(receiver: Receiver) -> None:
@@ -57,7 +61,7 @@ def test_no_hook_is_sent_twice_if_all_responses_have_arrived(tmp_path: Path) -> 
             stop_recording()
             with Dispatch(tmp_path) as dispatcher:
                 receiver.wait_for(HOOKS, 60)
-                wait_until(lambda: in_flight() == 0, "all responses have arrived")
+                wait_until_responses_have_arrived()
                 assert Hook.objects.filter(state=State.DELIVERED).count() == 0
                 dispatcher.kill()
         with Dispatch(tmp_path):

@@ -11,8 +11,15 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
+from hooks.models import Role
 from tests.faults.databases import url_of
-from tests.faults.product_instance import ProductInstance, create_product_instance, kill, worker_processes
+from tests.faults.product_instance import (
+    ProductInstance,
+    create_product_instance,
+    kill,
+    pids_of_role,
+    worker_processes,
+)
 from tests.faults.victims import VICTIMS
 from tests.hooks.dispatch.dispatching import Dispatch, wait_until
 from tests.product import Product
@@ -148,6 +155,9 @@ def test_two_more_dispatchers_share_one_backlog(
         for number in range(2):
             (tmp_path / str(number)).mkdir()
             ended.push(Dispatch(tmp_path / str(number), **keys))
+        wait_until(
+            lambda: len(pids_of_role(product.environment, Role.DISPATCH)) == 3, "three dispatchers run", 60
+        )
         for instance in (alice, bob):
             instance.receive(300)
         for instance in (alice, bob):

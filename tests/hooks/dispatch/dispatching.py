@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -73,9 +74,20 @@ class Dispatch:
         self.process.wait()
 
     def stop(self) -> int:
-        """Stops the process with SIGTERM; returns its exit code."""
+        """Stops the process with SIGTERM, as soon as it handles that; returns its exit code.
+
+        While it loads the program, SIGTERM would end it at once, as any process.
+        """
+        wait_until(
+            lambda: self.process.poll() is not None or self.handles_sigterm(), "it handles SIGTERM", 60
+        )
         self.process.terminate()
         return self.process.wait(STOP_SECONDS)
+
+    def handles_sigterm(self) -> bool:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        handled = int(status.split("SigCgt:", 1)[1].split()[0], 16)
+        return bool(handled >> (signal.SIGTERM - 1) & 1)
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
