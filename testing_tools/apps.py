@@ -25,6 +25,8 @@ class TestingToolsConfig(AppConfig):
         from chatapi.ui.menu import MenuEntry, register
         from instances import tool_links
         from instances.pages.frame import register_instance_pages
+        from instances.pages.search.result_groups import register_source
+        from testing_tools.verification import search
         from testing_tools.verification.actions.captures import CAPTURES
 
         quotas.register(CAPTURES)
@@ -48,4 +50,6 @@ class TestingToolsConfig(AppConfig):
         for tool in ("simulation", "verification", "sending", "phone"):
             tool_links.register(tool, f"testing:{tool}")
         register_instance_pages("testing")
+        register_source(search.captures)
+        register_source(search.bins)
         register_part(Place.BANNERS, 20, "testing_tools/verification/running.html")

@@ -1,51 +1,33 @@
-"""The results of the search: hooks and messages by id, instances, pages, settings and docs."""
+"""The results of the search: hooks and messages by id, and what contains the words of the query."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 
-from chatapi.ui.states import HOOK_STATES, Look, look
+from chatapi.ui.states import HOOK_STATES, look
 from hooks.models import Hook, parse_webhook_id
 from instances.models import Instance, Message, OutgoingMessage
 from instances.pages.frame import InstanceFrame
 from instances.pages.query_parameters import SEARCH_MAX_LENGTH
 from instances.pages.search import destinations
+from instances.pages.search.account import account
+from instances.pages.search.conversations import chats, message_url, texts
+from instances.pages.search.deliveries import endpoints, issues, parse_issue_id
 from instances.pages.search.destinations import Destination
+from instances.pages.search.result_groups import SHOWN, Group, Row, registered_groups
 
-SHOWN = 8  # results of each kind
 FIRST_INSTANCES = 5  # before the user has entered anything
 SHORTEST_MESSAGE_ID = 8  # characters; a shorter text is looked up in no table of messages
 
 
-class Row(NamedTuple):
-    """One result. An instance shows its state, a hook its `look`."""
-
-    title: str
-    text: str
-    url: str
-    icon: str
-    instance: Instance | None = None
-    look: Look | None = None
-    is_code: bool = False
-
-
-class Group(NamedTuple):
-    """The results of one kind; `more_url` leads to a page with the others, if there are more than SHOWN."""
-
-    title: str
-    rows: list[Row]
-    more_url: str = ""
-
-
 def find_groups(request: HttpRequest, query: str) -> list[Group]:
-    """Returns what the user may see and `query` matches, without empty groups. At most five queries.
+    """Returns what the user may see and `query` matches, without empty groups. About twenty queries, each with a limit.
 
     An empty query returns the first instances and the pages. A message is found by all of the query, which may be as
-    long as an id of a group of Matrix; everything else by its first SEARCH_MAX_LENGTH characters.
+    long as an id of a group of Matrix; everything else by its first SEARCH_MAX_LENGTH characters. Chats, settings and
+    the texts of messages are those of the chosen instance.
     """
     instance = InstanceFrame.of(request).instance
     pages = destinations.menu_pages(request)
@@ -54,14 +36,22 @@ def find_groups(request: HttpRequest, query: str) -> list[Group]:
         return [group for group in found if group.rows]
     of_instance = destinations.instance_pages(instance) if instance else []
     settings = destinations.settings_of(instance) if instance else []
+    if parse_webhook_id(query) or parse_issue_id(query):
+        found = [Group("Hooks", hooks(request, query)), issues(request, query)]
+        return [group for group in found if group.rows]
     words = query[:SEARCH_MAX_LENGTH]
     found = [
-        Group("Hooks", hooks(request, query)),
         Group("Messages", messages(request, query)),
         instances(request, words, SHOWN),
         by_words("Pages", [*pages, *of_instance, *destinations.other_pages()], words),
         by_words(f"Settings of {instance}", settings, words),
+        *([chats(instance, words)] if instance else []),
+        endpoints(request, words),
+        *registered_groups(request, words),
+        issues(request, words),
+        account(request, words),
         by_words("API docs", destinations.docs(), words),
+        *([texts(instance, words)] if instance else []),
     ]
     return [group for group in found if group.rows]
 
@@ -131,7 +121,7 @@ def messages(request: HttpRequest, query: str) -> list[Row]:
 
     The instances are read first: each is then one look-up in the index of its messages' ids.
     """
-    if len(query) < SHORTEST_MESSAGE_ID or " " in query or parse_webhook_id(query):
+    if len(query) < SHORTEST_MESSAGE_ID or " " in query:
         return []
     visible = {one.pk: one for one in Instance.objects.visible_to(InstanceFrame.of(request).user)}
     wanted = Q(instance__in=list(visible), message_id=query)
@@ -153,12 +143,6 @@ def messages(request: HttpRequest, query: str) -> list[Row]:
 
 
 def message_row(message: Message, instance: Instance) -> Row:
-    """Leads to the page of a received message, of one that the API sent, or to the chat of any other."""
-    if not message.from_me:
-        url = reverse("instances:turn", args=[instance.number, message.message_id])
-    elif message.queue_number is not None:
-        url = reverse("instances:message", args=[instance.number, message.message_id])
-    else:
-        url = reverse("instances:chat", args=[instance.number, message.chat.chat_id])
     done = "Sent" if message.from_me else "Received"
+    url = message_url(message, instance)
     return Row(message.message_id, f"{done} by {instance}", url, "message-circle", is_code=True)
