@@ -49,10 +49,10 @@ def create_link(
 
 def revoke_link(link: ShareLink) -> bool:
     """Revoke the link; returns False if it is already revoked."""
-    if link.revoked_at is not None:
+    now = timezone.now()
+    if not type(link)._default_manager.filter(pk=link.pk, revoked_at=None).update(revoked_at=now):
         return False
-    link.revoked_at = timezone.now()
-    link.save(update_fields=["revoked_at"])
+    link.revoked_at = now
     return True
 
 

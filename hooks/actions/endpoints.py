@@ -146,8 +146,11 @@ def rotate_secret(endpoint: Endpoint, *, acting_user: ActingUser, keep_old: bool
 
 @transaction.atomic
 def end_previous_secret(endpoint: Endpoint, *, acting_user: ActingUser) -> None:
-    """End the old secret of a rotation before its 24 hours are over."""
+    """End the old secret of a rotation before its 24 hours are over. Does nothing if it has ended before."""
+    row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     endpoint.previous_secret, endpoint.previous_secret_until = "", None
+    if not row.previous_secret:
+        return
     endpoint.save(update_fields=["previous_secret", "previous_secret_until"])
     report_endpoint("instance.old_secret_ended", endpoint, acting_user=acting_user)
 

@@ -63,7 +63,9 @@ def set_url(account: Account, *, url: str, acting_user: User | None) -> AlertWeb
 
 @transaction.atomic
 def remove(webhook: AlertWebhook, *, acting_user: User | None) -> None:
-    """Send no more alerts, and forget those that were sent."""
+    """Send no more alerts, and forget those that were sent. Does nothing if it was removed before."""
+    if not AlertWebhook.objects.select_for_update().filter(pk=webhook.pk).exists():
+        return
     audit.record(webhook, AuditAction.ALERT_WEBHOOK_REMOVED, acting_user=acting_user)
     AlertWebhook.objects.filter(pk=webhook.pk).delete()
 
@@ -71,6 +73,8 @@ def remove(webhook: AlertWebhook, *, acting_user: User | None) -> None:
 @transaction.atomic
 def rotate_secret(webhook: AlertWebhook, *, acting_user: User | None, keep_old: bool = True) -> AlertWebhook:
     """Create a new signing secret; for a day, alerts are also signed with the old one, unless `keep_old` is false.
+
+    A second rotation within the day ends the oldest secret, as that of an endpoint does.
 
     Raises:
         AlertWebhook.DoesNotExist: it was removed meanwhile.
@@ -86,12 +90,14 @@ def rotate_secret(webhook: AlertWebhook, *, acting_user: User | None, keep_old: 
 
 @transaction.atomic
 def end_previous_secret(webhook: AlertWebhook, *, acting_user: User | None) -> None:
-    """End the old secret of a rotation before its 24 hours are over.
+    """End the old secret of a rotation before its 24 hours are over. Does nothing if it has ended before.
 
     Raises:
         AlertWebhook.DoesNotExist: it was removed meanwhile.
     """
     row = locked(webhook)
+    if not row.previous_secret:
+        return
     row.previous_secret, row.previous_secret_until = "", None
     row.save(update_fields=["previous_secret", "previous_secret_until"])
     audit.record(row, AuditAction.ALERT_OLD_SECRET_ENDED, acting_user=acting_user)

@@ -62,8 +62,9 @@ def shares_of(hook: Hook) -> ShareLinkQuerySet:
 
 
 def share_for_token(token: str) -> HookShare | None:
-    """Returns the valid link with this token, or None. One query."""
-    found: HookShare | None = share_links.find_link(HookShare.objects.select_related("instance"), token)
+    """Returns the valid link with this token, or None; None while the account is blocked. One query."""
+    links = HookShare.objects.filter(instance__owner__blocked_at=None).select_related("instance")
+    found: HookShare | None = share_links.find_link(links, token)
     return found
 
 

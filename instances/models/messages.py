@@ -65,9 +65,12 @@ class StoredFile(models.Model):
 
 class MediaQuerySet(models.QuerySet["Media"]):
     def served(self, now: datetime) -> MediaQuerySet:
-        """Returns the files that their links serve now; none of a deleted instance, whose rows a task deletes."""
-        exists = models.Exists(Instance.objects.filter(pk=models.OuterRef("instance_id")))
-        return self.filter(exists, expires_at__gt=now)
+        """Returns the files that their links serve now.
+
+        None of a blocked account, and none of a deleted instance, whose rows a task deletes.
+        """
+        instances = Instance.objects.filter(pk=models.OuterRef("instance_id"), owner__blocked_at=None)
+        return self.filter(models.Exists(instances), expires_at__gt=now)
 
 
 class Media(models.Model):

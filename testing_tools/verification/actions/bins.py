@@ -30,7 +30,9 @@ def open_own_bin(account: Account) -> Bin:
 
 @transaction.atomic
 def delete_bin(bin: Bin, *, acting_user: User | None) -> None:
-    """Delete the bin with its captures and links. Its URL responds 404; the next open_bin() creates another one.
+    """Delete the bin with its captures and links, unless it was deleted before.
+
+    Its URL responds 404; the next open_bin() creates another one.
 
     Raises:
         BinInUse: a verification sends hooks to it.
@@ -40,6 +42,8 @@ def delete_bin(bin: Bin, *, acting_user: User | None) -> None:
         endpoint = Endpoint.objects.select_for_update().get(first_of=bin.instance_id)
         if endpoint.is_overridden():
             raise BinInUse("A verification sends the hooks of the instance to this bin. Stop it first.")
+    if not Bin.objects.select_for_update().filter(pk=bin.pk).exists():
+        return
     audit.record(bin, AuditAction.BIN_DELETED, acting_user=acting_user, requests=bin.captures.count())
     bin.delete()
 

@@ -44,10 +44,10 @@ def revoke(shared: Share, *, acting_user: User | None) -> None:
 
 
 def share_for_token(token: str) -> Share | None:
-    """Returns the valid link with this token, or None."""
-    found: Share | None = share_links.find_link(
-        Share.objects.select_related("bin__instance__endpoint"), token
-    )
+    """Returns the valid link with this token, or None; None while the account is blocked."""
+    # The bin belongs to an instance or to an account; the other one has no row here, and no time either.
+    links = Share.objects.filter(bin__instance__owner__blocked_at=None, bin__account__blocked_at=None)
+    found: Share | None = share_links.find_link(links.select_related("bin__instance__endpoint"), token)
     return found
 
 

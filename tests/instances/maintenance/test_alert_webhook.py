@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 
 from accounts.models import Account, AuditEntry
 from hooks import http
+from hooks.actions.endpoints import end_previous_secret, rotate_secret
 from hooks.actions.issues import acknowledge
 from hooks.explain.failure_causes import STATUSES
 from hooks.explain.sentences import explain_response
@@ -121,6 +122,30 @@ def test_alerts_are_signed_like_hooks_and_also_with_the_old_secret(
     assert sent.headers["webhook-id"] == str(Alert.objects.get())
     assert sent.headers["webhook-attempt"] == f"1/{alerts.MAX_ATTEMPTS}"
     assert "webhook-simulated" not in sent.headers
+
+
+def test_a_second_rotation_ends_the_oldest_secret_as_that_of_an_endpoint_does(
+    shop: Instance, webhook: AlertWebhook
+) -> None:
+    endpoint, first, now = shop.endpoint, webhook.secret, timezone.now()
+    of_webhook = [alerts.rotate_secret(webhook, acting_user=None).secret for _ in range(2)]
+    of_endpoint = [rotate_secret(endpoint, acting_user=None) for _ in range(2)]
+    webhook.refresh_from_db()
+    endpoint.refresh_from_db()
+    assert webhook.valid_secrets(now) == of_webhook[::-1]
+    assert endpoint.valid_secrets(now) == of_endpoint[::-1]
+    assert first not in webhook.valid_secrets(now)
+
+
+def test_an_old_secret_ends_once(shop: Instance, webhook: AlertWebhook) -> None:
+    endpoint = shop.endpoint
+    alerts.rotate_secret(webhook, acting_user=None)
+    rotate_secret(endpoint, acting_user=None)
+    for _ in range(2):
+        alerts.end_previous_secret(webhook, acting_user=None)
+        end_previous_secret(endpoint, acting_user=None)
+    ended = AuditEntry.objects.filter(action__contains="old_secret_ended").values_list("action", flat=True)
+    assert sorted(ended) == ["alerts.old_secret_ended", "instance.old_secret_ended"]
 
 
 def test_the_body_has_the_fields_of_its_schema(
@@ -342,5 +367,7 @@ def test_changes_are_in_the_audit_log_without_secrets(shop: Instance, webhook: A
     assert [entry.action for entry in entries] == [
         "alerts.webhook_set", "alerts.webhook_set", "alerts.secret_rotated", "alerts.webhook_removed",
     ]  # fmt: skip
+    alerts.remove(webhook, acting_user=None)  # by a second click: nothing is left to remove
+    assert entries.count() == 4
     kept = str([*entries.values_list()])
     assert "hidden" not in kept and "whsec_" not in kept and "ops.example.com" in kept

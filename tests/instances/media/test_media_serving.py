@@ -16,9 +16,10 @@ from instances.actions import deleted_data
 from instances.actions import media as media_actions
 from instances.actions.lifecycle import delete_instance
 from instances.actions.media import extend_expiry, store_media
+from instances.actions.stopping import block_account, unblock_account
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media
-from tests.factories import InstanceFactory
+from tests.factories import InstanceFactory, UserFactory
 
 GONE = {"error": "There is no file with this URL. Files are kept for 30 days."}
 
@@ -301,3 +302,12 @@ def test_retention_keeps_what_was_sent_once_more_meanwhile(instance: Instance) -
 def test_files_can_be_read_by_their_owner_alone(instance: Instance) -> None:
     media = keep(instance)
     assert Path(storages["media"].path(media.path)).stat().st_mode & 0o777 == 0o600
+
+
+def test_files_of_a_blocked_account_are_404_until_it_is_unblocked(client: Client, instance: Instance) -> None:
+    media, staff = keep(instance), UserFactory(is_staff=True)
+    block_account(instance.owner, reason="spam", acting_user=staff)
+    blocked = client.get(path(media))
+    assert (blocked.status_code, blocked.json()) == (404, GONE)
+    unblock_account(instance.owner, acting_user=staff)
+    assert client.get(path(media)).status_code == 200

@@ -7,11 +7,12 @@ from django.utils import timezone
 
 from accounts.actions import share_links
 from accounts.actions.share_links import VALID_FOR, TooManyShares
+from instances.actions.stopping import block_account, unblock_account
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
 from testing_tools.verification.models import Capture, Share
-from tests.factories import AccountFactory, InstanceFactory
+from tests.factories import AccountFactory, InstanceFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -115,6 +116,17 @@ def test_an_expired_revoked_or_unknown_link_is_404(client, bin):
         assert answer.status_code == 404
         assert "Invalid link" in answer.content.decode()
         assert "first secret" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("is_own", [False, True])
+def test_links_of_a_blocked_account_are_404_until_it_is_unblocked(client, bin, is_own):
+    account = bin.instance.owner
+    staff = UserFactory(is_staff=True)
+    _, path = shared(bin_actions.open_own_bin(account) if is_own else bin)
+    block_account(account, reason="spam", acting_user=staff)
+    assert client.get(path).status_code == 404
+    unblock_account(account, acting_user=staff)
+    assert client.get(path).status_code == 200
 
 
 def test_links_expired_for_a_week_are_deleted(bin):

@@ -15,11 +15,12 @@ from accounts.actions import share_links
 from accounts.actions.share_links import VALID_FOR
 from accounts.audit import AuditAction, AuditEntry
 from hooks.models import Hook, Outcome
-from instances.actions.hook_shares import delete_ended_shares, share_hook
+from instances.actions.hook_shares import delete_ended_shares, revoke_share, share_hook
 from instances.actions.lifecycle import delete_instance
+from instances.actions.stopping import block_account, unblock_account
 from instances.models import HookShare, Instance
 from instances.pages.log.shared_hooks import masked_url
-from tests.factories import AccountFactory, InstanceFactory, member_of
+from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
 from tests.hooks.attempted import attempt_hook
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +55,23 @@ def link_to(hook: Hook) -> tuple[HookShare, str]:
         hook, instance=hook.endpoint.instance, valid_for=VALID_FOR["1h"], acting_user=None
     )
     return created, url.removeprefix("http://localhost:8000")
+
+
+def test_a_link_of_a_blocked_account_is_404_until_it_is_unblocked(client: Client, hook: Hook) -> None:
+    account, staff = hook.endpoint.instance.owner, UserFactory(is_staff=True)
+    _, path = link_to(hook)
+    block_account(account, reason="spam", acting_user=staff)
+    assert client.get(path).status_code == 404
+    unblock_account(account, acting_user=staff)
+    assert client.get(path).status_code == 200
+
+
+def test_a_link_is_revoked_once(hook: Hook) -> None:
+    created, _ = link_to(hook)
+    same = HookShare.objects.get(pk=created.pk)  # of a second request that has read it before
+    for link in (created, same):
+        revoke_share(link, acting_user=None)
+    assert AuditEntry.objects.filter(action=AuditAction.HOOK_SHARE_REVOKED).count() == 1
 
 
 @pytest.mark.parametrize(("valid_for", "time"), list(VALID_FOR.items()))
