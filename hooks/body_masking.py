@@ -41,13 +41,40 @@ def are_masked() -> bool:
     return _masked.get()
 
 
+class MaskedText(str):
+    """A mask; `size` is the number of bytes of the text that it hides, in UTF-8."""
+
+    size: int
+
+
+class MaskedBytes(bytes):
+    """A mask; `size` is the number of bytes that it hides."""
+
+    size: int
+
+
 def mask_text(value: Any) -> Any:
-    return MASK if value else value
+    if not value:
+        return value
+    mask = MaskedText(MASK)
+    mask.size = len(value.encode())
+    return mask
 
 
 def mask_bytes(value: Any) -> Any:
     """Returns a JSON text, because most bodies are JSON."""
-    return f'"{MASK}"'.encode() if value else value
+    if not value:
+        return value
+    mask = MaskedBytes(f'"{MASK}"'.encode())
+    mask.size = len(value)
+    return mask
+
+
+def size_of(body: str | bytes) -> int:
+    """Returns the number of bytes of a body as stored, also if a mask hides it. A copy of a mask has only its own."""
+    if isinstance(body, MaskedText | MaskedBytes):
+        return body.size
+    return len(body.encode() if isinstance(body, str) else body)
 
 
 def mask_json(value: Any) -> Any:

@@ -16,7 +16,7 @@ from django.db.models.lookups import Exact, GreaterThan, IsNull, Regex
 from django.utils import timezone
 
 from chatapi.database.checks import NOT_NEGATIVE, one_of, pattern_of
-from hooks.body_masking import MaskedBinaryField
+from hooks.body_masking import MaskedBinaryField, size_of
 from hooks.models.choices import UNFINISHED, Kind, Outcome, ResponseClass, Side, SkipReason, State, Trigger
 from hooks.models.endpoints import Endpoint, Lane
 
@@ -403,7 +403,7 @@ class Attempt(models.Model):
     @property
     def is_response_cut(self) -> bool:
         """Whether the stored body may end inside a character: its rest was not stored, or never came."""
-        return self.response_size > len(self.response_body) or self.outcome in (
+        return self.response_size > size_of(self.response_body) or self.outcome in (
             Outcome.RESET,
             Outcome.TIMEOUT,
         )

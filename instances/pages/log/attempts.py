@@ -11,6 +11,7 @@ from chatapi.ui.body_reading import ReadableBody, readable
 from chatapi.ui.durations import milliseconds
 from chatapi.ui.json_text import pretty_bytes, pretty_text
 from chatapi.ui.states import VERDICTS, Look
+from hooks.body_masking import size_of
 from hooks.explain.sentences import Explanation, body_dropped_words, explain
 from hooks.explain.verdicts import failed_phase, remark_of, technical_error, verdict_of
 from hooks.models import Attempt, Hook, Verdict
@@ -74,10 +75,10 @@ def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
         host=urlsplit(attempt.url).netloc or attempt.url,
         request_headers=[(name, value) for name, value in attempt.request_headers],
         request_body=pretty_bytes(body),
-        request_size=len(body),
+        request_size=size_of(hook.body),
         response=response,
         response_hex=original_bytes(bytes(attempt.response_body), response),
-        is_cut=0 < len(attempt.response_body) < attempt.response_size,
+        is_cut=0 < size_of(attempt.response_body) < attempt.response_size,
         dropped=body_dropped_words() if hook.body_dropped_at else "",
         curl=curl_of(attempt, body),
     )

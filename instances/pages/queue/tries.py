@@ -9,6 +9,7 @@ from chatapi.ui import request_snippets
 from chatapi.ui.body_reading import ReadableBody
 from chatapi.ui.json_text import pretty_text
 from chatapi.ui.states import TRY_RESULTS, VERDICTS, Look
+from hooks.body_masking import size_of
 from hooks.explain.verdicts import failed_phase, technical_error, verdict_of
 from instances.models import SendingTry, TryResult
 from instances.pages.log.attempts import original_bytes, read_response, wire_words
@@ -55,7 +56,7 @@ def show(sending_try: SendingTry, *, is_retried: bool) -> ShownTry:
     """The try for log/attempt.html; `is_retried`: whether the message is tried again. No query."""
     explanation, phase = explain(sending_try, is_retried=is_retried), failed_phase(sending_try)
     body = bytes(sending_try.response_body)
-    is_cut = 0 < len(body) < sending_try.response_size
+    is_cut = 0 < size_of(sending_try.response_body) < sending_try.response_size
     response = read_response(body, sending_try.response_headers, is_cut=is_cut)
     return ShownTry(
         attempt=sending_try,
@@ -71,7 +72,7 @@ def show(sending_try: SendingTry, *, is_retried: bool) -> ShownTry:
         host=urlsplit(sending_try.url).netloc or sending_try.url,
         request_headers=[(name, value) for name, value in sending_try.request_headers],
         request_body=pretty_text(sending_try.request_body),
-        request_size=len(sending_try.request_body.encode()),
+        request_size=size_of(sending_try.request_body),
         response=response,
         response_hex=original_bytes(body, response),
         is_cut=is_cut,

@@ -10,6 +10,7 @@ from django.db.models.functions import Length
 from django.test import Client
 from django.utils import timezone
 
+from chatapi.staff.desk.links import hook_url
 from hooks import body_masking
 from hooks.body_masking import MaskedField, MaskedWrite, masked_bodies
 from hooks.models import Attempt, Hook, Kind, Outcome
@@ -111,6 +112,20 @@ def test_no_page_shows_what_is_in_a_body(world: World, of_group: Callable[[str],
     assert leaks == []
     banner = "The content of messages and hooks is masked and cannot be searched."
     assert banner in masked[f"/instances/{world.instance.number}/messages/?"][1]
+
+
+def test_a_masked_body_has_its_true_size(world: World, of_group: Callable[[str], Client]) -> None:
+    """On the pages of the account and on the support desk; a complete response is not called cut off."""
+    attempt = Attempt.objects.get(hook=world.hook)
+    Attempt.objects.filter(pk=attempt.pk).update(response_size=len(attempt.response_body))
+    size, client = len(world.hook.body), of_group("support")
+    assert size > 100
+    desk = client.get(hook_url(world.hook)).text
+    begin(client, world.account)
+    for page in (client.get(f"/log/{world.hook.public_id}/").text, desk):
+        assert PLANTED not in page
+        assert f"headers, {size} bytes" in " ".join(page.split())
+        assert "The log stores the first 8 KB" not in page
 
 
 def test_those_who_may_read_bodies_see_them(world: World, of_group: Callable[[str], Client]) -> None:
