@@ -5,6 +5,7 @@ from uuid import UUID
 
 from hooks.explain.sentences import explain_outcome
 from hooks.models import Endpoint, Issue, IssueState, Outcome
+from instances.actions.fixes import GUARANTEED, Fixes
 from instances.alert_payloads import AlertedIssue, alert_body, describe_issue, test_body
 from instances.models import Instance
 
@@ -26,7 +27,7 @@ def example_issue(instance: Instance, state: IssueState) -> AlertedIssue:
     )
     instance.name = "Shop"
     explanation = explain_outcome(Outcome.NOT_200, url=issue.endpoint.url, status=issue.status)
-    return describe_issue(issue, instance, explanation, 41)
+    return describe_issue(issue, instance, explanation, 41, Fixes(setting=GUARANTEED))
 
 
 def opened(instance: Instance) -> bytes:

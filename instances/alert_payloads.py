@@ -10,6 +10,7 @@ from django.urls import reverse
 from hooks.explain.sentences import Explanation
 from hooks.log.counts import MAX_COUNT
 from hooks.models import Issue, IssueState, Outcome
+from instances.actions.fixes import SETTINGS, Fixes
 from instances.models import Instance
 from instances.payload_types import InstanceId
 from instances.payloads import encode
@@ -32,6 +33,12 @@ class AlertedIssue(TypedDict):
     status: Annotated[int | None, "The status code of the responses; null if it is not a part of the cause."]
     explanation: Annotated[str, "What happened."]
     nextStep: Annotated[str, "What to do about it."]
+    suggestedUrl: Annotated[
+        str | None, "The URL to set at the endpoint instead, which its server has named. Null: none."
+    ]
+    suggestedSetting: Annotated[
+        str | None, "The setting to turn on, by its name. Null: none.", {"enum": [*SETTINGS, None]}
+    ]
     hooks: Annotated[int, f"The hooks that failed with this cause, up to {MAX_COUNT:,}.", {"minimum": 0}]
     missed: Annotated[int, "Those of them that are failed now: a resend sends them again.", {"minimum": 0}]
     firstFailedAt: Time
@@ -79,7 +86,9 @@ def test_body() -> bytes:
     return encode(body)
 
 
-def describe_issue(issue: Issue, instance: Instance, explanation: Explanation, missed: int) -> AlertedIssue:
+def describe_issue(
+    issue: Issue, instance: Instance, explanation: Explanation, missed: int, fixes: Fixes
+) -> AlertedIssue:
     """Returns an issue as alerts have it; `missed` is the number of its hooks that are failed now."""
     return {
         "id": f"issue_{issue.public_id.hex}",
@@ -91,6 +100,8 @@ def describe_issue(issue: Issue, instance: Instance, explanation: Explanation, m
         "status": issue.status or None,
         "explanation": explanation.sentence,
         "nextStep": explanation.next_step,
+        "suggestedUrl": fixes.suggested_url or None,
+        "suggestedSetting": fixes.setting or None,
         "hooks": min(issue.hooks, MAX_COUNT),
         "missed": missed,
         "firstFailedAt": in_iso(issue.first_failed_at),

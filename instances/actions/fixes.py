@@ -6,6 +6,7 @@ which refuses if it has changed since.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from django.db import transaction
@@ -67,6 +68,22 @@ def suggested_fixes(hook: Hook, instance: Instance, attempt: Attempt | None) -> 
     url = url_fix(hook, attempt)
     # retries at the wrong URL would fail, too
     return Fixes(url, "" if url else switch_fix(hook, instance))
+
+
+def fixes_of_issues(issues: Iterable[Issue], newest: Mapping[int, Attempt]) -> dict[int, Fixes]:
+    """Returns the fixes of each issue by its key: those of the hook of its newest failed attempt. One query.
+
+    `newest` are these attempts by the issue's key; `endpoint.instance` of the issues must be loaded.
+    """
+    hooks = Hook.objects.defer("body").in_bulk([attempt.hook_id for attempt in newest.values()])
+    found = {}
+    for issue in issues:
+        attempt = newest.get(issue.pk)
+        hook = hooks.get(attempt.hook_id) if attempt else None  # both may be deleted by now
+        if hook is not None:
+            hook.endpoint = issue.endpoint
+        found[issue.pk] = suggested_fixes(hook, issue.endpoint.instance, attempt) if hook else Fixes()
+    return found
 
 
 def url_fix(hook: Hook, attempt: Attempt | None, *, is_test: bool = False) -> UrlFix | None:

@@ -18,10 +18,11 @@ from django.utils import timezone
 
 from accounts.models import Account
 from hooks import http
-from hooks.explain.issues import explain_issues
+from hooks.explain.issues import explain_issue, newest_attempts
 from hooks.log.issue_hooks import count_hooks
 from hooks.models import Issue, IssueState
 from instances.actions.alerts import LEASE, post, record_response
+from instances.actions.fixes import fixes_of_issues
 from instances.alert_payloads import alert_body, describe_issue
 from instances.maintenance.due_issues import HOUR, MAX_PER_HOUR, due_issues, subject_of
 from instances.models import Alert, AlertState, AlertWebhook
@@ -62,9 +63,16 @@ def create_alert(account: Account, now: datetime) -> bool:
     issues = due_issues(now, "alerted_state", account=account).get(account, [])
     if not issues:
         return False
-    explanations, missed = explain_issues(issues), count_hooks(issues)
+    newest, missed = newest_attempts(issues), count_hooks(issues)
+    fixes = fixes_of_issues(issues, newest)
     described = [
-        describe_issue(issue, issue.endpoint.instance, explanations[issue.pk], int(missed[issue.pk]))
+        describe_issue(
+            issue,
+            issue.endpoint.instance,
+            explain_issue(issue, newest.get(issue.pk)),
+            int(missed[issue.pk]),
+            fixes[issue.pk],
+        )
         for issue in issues
     ]
     opened = [one for one in described if one["state"] == IssueState.OPEN]

@@ -21,10 +21,11 @@ from django.utils import timezone
 
 from accounts.models import Account
 from accounts.time_zones import in_zone_of
-from hooks.explain.issues import explain_issues
+from hooks.explain.issues import explain_issue, newest_attempts
 from hooks.log.endpoint_numbers import limited
 from hooks.log.issue_hooks import count_hooks
 from hooks.models import Issue, IssueState
+from instances.actions.fixes import fixes_of_issues
 from instances.maintenance.due_issues import HOUR, MAX_PER_HOUR, due_issues, subject_of
 
 log = logging.getLogger(__name__)
@@ -85,12 +86,14 @@ def count_recent(account: Account, now: datetime) -> int:
 
 
 def send_issue_mail(account: Account, issues: Sequence[Issue]) -> None:
-    explanations, missed = explain_issues(issues), count_hooks(issues)
+    newest, missed = newest_attempts(issues), count_hooks(issues)
+    fixes = fixes_of_issues(issues, newest)
     lines: list[dict[str, Any]] = [
         {
             "issue": issue,
             "instance": issue.endpoint.instance,
-            "explanation": explanations[issue.pk],
+            "explanation": explain_issue(issue, newest.get(issue.pk)),
+            "fixes": fixes[issue.pk],
             "hooks": limited(issue.hooks),
             "missed": missed[issue.pk],
             "page": f"{settings.SITE_URL}{reverse('issues:issue', args=[issue.public_id])}",

@@ -9,8 +9,8 @@ from rest_framework import serializers
 from hooks.explain.issues import explain_issue, newest_attempts
 from hooks.log.counts import MAX_COUNT
 from hooks.log.issue_hooks import count_hooks
-from hooks.models import Attempt, Hook, Issue, IssueState, Outcome
-from instances.actions.fixes import Fixes, suggested_fixes
+from hooks.models import Issue, IssueState, Outcome
+from instances.actions.fixes import fixes_of_issues
 from instances.api.serializers.hooks import SuggestedSetting, SuggestedUrl
 
 
@@ -24,25 +24,12 @@ class IssueListSerializer(serializers.ListSerializer[Any]):
 def with_words(issues: list[Issue]) -> list[Issue]:
     """Returns the issues with `explanation`, `fixes` and `missed`, which the serializer shows."""
     newest, missed = newest_attempts(issues), count_hooks(issues)
-    fixes = fixes_of(issues, newest)
+    fixes = fixes_of_issues(issues, newest)
     for issue in issues:
         shown: Any = issue
         shown.explanation = explain_issue(issue, newest.get(issue.pk))
         shown.fixes, shown.missed = fixes[issue.pk], missed[issue.pk]
     return issues
-
-
-def fixes_of(issues: list[Issue], newest: dict[int, Attempt]) -> dict[int, Fixes]:
-    """Returns the fixes of each issue, by its key: those of the hook of its newest failed attempt. One query."""
-    hooks = Hook.objects.defer("body").in_bulk([attempt.hook_id for attempt in newest.values()])
-    found = {}
-    for issue in issues:
-        attempt = newest.get(issue.pk)
-        hook = hooks.get(attempt.hook_id) if attempt else None  # both may be deleted by now
-        if hook is not None:
-            hook.endpoint = issue.endpoint
-        found[issue.pk] = suggested_fixes(hook, issue.endpoint.instance, attempt) if hook else Fixes()
-    return found
 
 
 class IssueSerializer(serializers.ModelSerializer[Issue]):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 from standardwebhooks import Webhook
 
@@ -93,7 +94,8 @@ def test_an_issue_is_notified_once_after_a_while_and_its_recovery_once(
         "endpointId": str(shop.endpoint.pk), "outcome": "not_200", "status": 500,
         "explanation": "shop.example.com responded with 500: your server failed while handling it.",
         "nextStep": "Check your server's error log for this time. Respond with 200 to acks and unknown families too.",
-        "hooks": 2, "missed": 2, "firstFailedAt": "", "lastFailedAt": "", "resolvedAt": None,
+        "suggestedUrl": None, "suggestedSetting": "guaranteedHooks", "hooks": 2, "missed": 2, "firstFailedAt": "",
+        "lastFailedAt": "", "resolvedAt": None,
         "page": f"{body['page']}{issue.public_id}/",
     }  # fmt: skip
 
@@ -107,6 +109,21 @@ def test_an_issue_is_notified_once_after_a_while_and_its_recovery_once(
     [told] = body["recovered"]
     assert (told["state"], told["missed"]) == ("resolved", 2)
     assert second.headers["webhook-id"] != sent.headers["webhook-id"]
+
+
+def test_an_alert_names_the_url_that_the_button_of_the_issue_would_set(
+    shop: Instance, webhook: AlertWebhook, receiver: Receiver, client: Client
+) -> None:
+    attempt_hook(shop.endpoint, 301, outcome=Outcome.REDIRECT, headers=[["Location", "/hook/"]])
+    issues.update()
+    let_time_pass()
+    alert_webhook.send()
+    [sent] = receiver.requests
+    [told] = sent.json()["opened"]
+    assert (told["suggestedUrl"], told["suggestedSetting"]) == (f"{shop.endpoint.url}/", None)
+    client.force_login(shop.owner.owner)
+    page = client.get(told["page"].removeprefix("http://localhost:8000")).text
+    assert f'name="url" value="{told["suggestedUrl"]}"' in page
 
 
 def test_alerts_are_signed_like_hooks_and_also_with_the_old_secret(

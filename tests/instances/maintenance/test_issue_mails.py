@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.actions.users import set_time_zone
 from hooks.actions.issues import acknowledge
 from hooks.maintenance import issues
-from hooks.models import Issue
+from hooks.models import Issue, Outcome
 from instances.maintenance import issue_mails
 from instances.maintenance.due_issues import NOTIFY_AFTER
 from instances.models import Instance
@@ -68,6 +68,7 @@ def test_an_issue_is_mailed_once_after_a_while_and_its_recovery_once(shop: Insta
     for words in (
         "shop.example.com responded with 500: your server failed while handling it.",
         "Check your server's error log for this time.", "2 hooks since", f"/issues/{issue.public_id}/",
+        "\n    Fix         Turn on guaranteedHooks: a button on the issue's page does it\n    Issue ",
     ):  # fmt: skip
         assert words in sent.body
 
@@ -78,6 +79,16 @@ def test_an_issue_is_mailed_once_after_a_while_and_its_recovery_once(shop: Insta
     [_, resolved] = mail.outbox
     assert resolved.subject == "Hooks of Shop are delivered again"
     assert "2: resend them on the issue's page" in resolved.body
+
+
+def test_the_url_to_use_instead_is_mailed(shop: Instance) -> None:
+    attempt_hook(shop.endpoint, 301, outcome=Outcome.REDIRECT, headers=[["Location", "/other/"]])
+    issues.update()
+    let_time_pass()
+    issue_mails.send()
+    [sent] = mail.outbox
+    assert "\n    Fix         Use the URL https://shop.example.com/other/: a button" in sent.body
+    assert "guaranteedHooks" not in sent.body.split("Fix ")[1]
 
 
 def test_an_acknowledged_issue_and_a_short_outage_are_not_mailed(shop: Instance) -> None:
