@@ -25,7 +25,10 @@ from urllib.parse import quote
 import psutil
 import requests
 
+from chatapi.runtime.standby_process import NAME as STANDBY
+
 ROOT = Path(__file__).resolve().parent.parent
+FORK = "chatapi-"  # the names of forks begin with it
 RESTART_SECONDS = 30  # a part that ended is started again after 10 s at most
 READY_SECONDS = 180  # the first start on two busy cores creates the database and collects the static files
 # With one of these, a folder that was started without it cannot be used.
@@ -126,12 +129,18 @@ class Product:
     def part(self, *words: str) -> "psutil.Process":
         """Returns the first process whose command line contains all the words, such as ("manage.py", "worker").
 
-        A part that was killed is waited for: `up` restarts it after a pause, and meanwhile the standby process does
-        what the worker did.
+        Forks have the command line of their parent, and are left out. A part that was killed is waited for: `up`
+        restarts it after a pause, and meanwhile the standby process does what the worker did.
         """
-        return self.first(
-            self.processes, lambda process: all(word in process.cmdline() for word in words), " ".join(words)
-        )
+
+        def is_wanted(process: psutil.Process) -> bool:
+            return all(word in process.cmdline() for word in words) and not process.name().startswith(FORK)
+
+        return self.first(self.processes, is_wanted, " ".join(words))
+
+    def standby(self) -> "psutil.Process":
+        """Returns the standby process, a fork of the worker and a child of `up`."""
+        return self.first(self.processes, lambda process: process.name() == STANDBY, "the standby process")
 
     def cluster(self) -> "psutil.Process":
         """Returns the main process of django-q2's cluster, a fork of the worker."""

@@ -1,7 +1,9 @@
-"""`manage.py standby`: takes over from a dispatcher, sender or receiver that died until the worker has started another.
+"""The standby process: takes over from a dispatcher, sender or receiver that died until the worker has started another.
+
+Under `manage.py up` it is a fork of the worker (standby_process.py), elsewhere `manage.py standby`.
 
 After kill -9 of a process of django-q2, or of `manage.py worker`, a new one has to load the program first: 2 to 6 s
-(measured). This process has loaded it and is no child of theirs, so it continues their work in half a second. It asks
+(measured). This process has loaded it and does not end with them, so it continues their work in half a second. It asks
 PostgreSQL, which knows at once that a process has died, because its advisory lock is free. After TAKEOVER_SECONDS it
 requests a django-q2 task as its successor, like any other run, and waits again.
 """
@@ -87,7 +89,9 @@ class Watch:
 class Standby:
     """The process: a thread that looks at the locks, and one for each role that was taken over."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_replaceable: Callable[[], bool] = lambda: False) -> None:
+        """`is_replaceable`: whether the process may end as soon as it has taken over nothing."""
+        self.is_replaceable = is_replaceable
         # Imported here: all other commands need not load pycurl.
         from hooks.dispatch import loop  # noqa: F401 - loaded before it is needed
         from hooks.tasks import dispatch
@@ -116,6 +120,11 @@ class Standby:
                 session = session or worker_slots.connect()
                 for watch in self.watches:
                     watch.check(session)
+                if self.is_replaceable() and all(watch.thread is None for watch in self.watches):
+                    log.info(
+                        "The worker was restarted: it starts another standby process, and this one ends."
+                    )
+                    break
             except (
                 psycopg.Error,
                 DatabaseError,

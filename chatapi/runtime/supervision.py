@@ -9,6 +9,7 @@ except psutil when a part has died.
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,14 @@ from urllib.request import ProxyHandler, build_opener
 
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.processes import STOP_SIGNALS, AdoptedChild, Part, own_command, start
+from chatapi.runtime.standby_process import (
+    FD,
+    HAS_ADOPTION,
+    Presence,
+    adopt_orphans,
+    reap_orphans,
+    stop_standby,
+)
 
 CHECK_SECONDS = 0.2
 WEB_AND_WORKER_SECONDS = (
@@ -100,14 +109,17 @@ def say(line: str) -> None:
 
 
 def run_parts(plan: Plan, database: "Database | None", held: ExitStack) -> NoReturn:
-    """Start the web server, the worker and the standby process, and restart what ends."""
+    """Start the web server and the worker, which starts the standby process, and restart what ends."""
+    presence = Presence.create() if plan.has_standby and HAS_ADOPTION else None
     started = [
         Part("The web server", lambda: start([sys.executable, "-m", "chatapi.runtime.web"])),
-        Part("The worker", lambda: start(own_command("worker"))),
+        Part("The worker", lambda: start_worker(presence)),
     ]
-    if plan.has_standby:
+    if presence:
+        adopt_orphans()
+    elif plan.has_standby:
         started.append(Part("The standby", lambda: start(own_command("standby"))))
-    held.callback(stop_together, *started)
+    held.callback(stop_together, started, presence)
     for part in started:
         part.start()
     began, is_ready, is_reported = time.monotonic(), False, False
@@ -116,6 +128,9 @@ def run_parts(plan: Plan, database: "Database | None", held: ExitStack) -> NoRet
             database.restart_if_ended(say)
         for part in started:
             part.restart_if_ended(say)
+        if presence:
+            waited_for = {part.process.pid for part in started if part.process}
+            reap_orphans(waited_for | ({database.server.pid} if database else set()))
         if not is_ready:
             missing = not_ready(plan.host, plan.port)
             if missing is None:
@@ -125,6 +140,12 @@ def run_parts(plan: Plan, database: "Database | None", held: ExitStack) -> NoRet
                 is_reported = True
                 say(f"Not ready yet after {SLOW_SECONDS} s: {missing}")
         time.sleep(CHECK_SECONDS)
+
+
+def start_worker(presence: Presence | None) -> "subprocess.Popen[bytes]":
+    if presence is None:
+        return start(own_command("worker"))
+    return start(own_command("worker"), pass_fds=[presence.fd], **{FD: str(presence.fd)})
 
 
 def announce(plan: Plan) -> None:
@@ -157,10 +178,12 @@ class Database:
             say(str(error))
 
 
-def stop_together(*parts: Part) -> None:
+def stop_together(parts: list[Part], presence: Presence | None) -> None:
     until = time.monotonic() + WEB_AND_WORKER_SECONDS
     for part in parts:
         part.terminate()
+    if presence:
+        stop_standby(presence, parts, until)
     for part in parts:
         part.wait(until)
 

@@ -83,7 +83,7 @@ def test_the_product_receives_and_continues_after_kills_and_a_restart_of_the_dat
         report_and_wait(0)
         kill([run_of(product, "receiving")])
         report_and_wait(2)
-        standby = product.part("manage.py", "standby").pid
+        standby = product.standby().pid
         killed: set[int] = set()
 
         def kill_worker() -> None:

@@ -1,18 +1,21 @@
-"""`manage.py standby`: it continues the work of the worker's processes when they die, and no other work."""
+"""The standby process: it continues the work of the worker's processes when they die, and no other work."""
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 import psycopg
 import pytest
 
 from chatapi.runtime import standby
+from chatapi.runtime.standby_process import NAME
 from hooks.models import Role
 from hooks.worker_slots import hold_slot
 from tests.faults.product_instance import create_product_instance, kill, pids_of_role, worker_processes
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import READY_SECONDS, Product
-from tests.receiver import Receiver
+from tests.receiver import Answer, Received, Receiver
 
 pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 
@@ -21,10 +24,6 @@ pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with Product(tmp_path_factory.mktemp("standby")) as product:
         yield product
-
-
-def process(product: Product) -> psutil.Process:
-    return product.part("manage.py", "standby")
 
 
 def pids(product: Product, role: str) -> list[int]:
@@ -43,8 +42,8 @@ def wait_until_it_watches(product: Product, *, start: int) -> None:
 
 
 def test_it_takes_over_when_the_worker_is_killed_and_its_own_death_has_no_effect(own: Product) -> None:
-    wait_until_it_watches(own, start=1)
-    waiting = process(own)
+    wait_until_it_watches(own, start=1)  # the tests may run in any order
+    waiting = own.standby()
     with Receiver() as receiver:
         alice = create_product_instance(own.environment, receiver.url)
         alice.receive(1)
@@ -62,15 +61,89 @@ def test_it_takes_over_when_the_worker_is_killed_and_its_own_death_has_no_effect
     wait_until_it_watches(own, start=2)
 
 
-def test_sigterm_ends_it_while_it_works(own: Product) -> None:
-    wait_until_it_watches(own, start=1)  # the test above may run in another process, on another product
-    kill(worker_processes(own))
-    working = process(own)
-    wait_until(lambda: working.pid in pids(own, "dispatch"), "it has taken over", 60)
+def take_over(product: Product) -> psutil.Process:
+    """Kills the worker; returns the standby process once it dispatches."""
+    wait_until_it_watches(product, start=1)
+    working = product.standby()
+    kill(worker_processes(product))
+    wait_until(lambda: working.pid in pids(product, "dispatch"), "it has taken over", 60)
+    return working
+
+
+def start_again(product: Product) -> None:
+    product.lines.clear()  # else what an earlier standby process printed would be counted
+    product.start()
+    product.wait_for("Ready")
+
+
+def slowly(received: Received) -> Answer:
+    time.sleep(0.05)
+    return 200, {}, b""
+
+
+def test_sigterm_ends_it_while_it_works_and_no_hook_is_sent_twice(own: Product) -> None:
+    working = take_over(own)
+    with Receiver(slowly) as receiver:
+        alice = create_product_instance(own.environment, receiver.url)
+        alice.receive(100)
+        receiver.wait_for(10, 60)
+        assert own.stop() == 0
+        assert not psutil.pid_exists(working.pid)
+        assert len(receiver.requests) < 100
+        start_again(own)
+        alice.wait_until_delivered(100)
+        bodies = [int(request.json()["messages"][0]["body"]) for request in receiver.requests]
+        assert bodies == list(range(100))
+        alice.delete()
+
+
+def test_kill_9_of_up_ends_it_while_it_works(own: Product) -> None:
+    working = take_over(own)
+    assert own.process
+    family = own.processes()
+    assert working in family
+    own.process.kill()
+    own.process.wait()
+    _gone, left = psutil.wait_procs(family, timeout=15)
+    assert left == []
+    start_again(own)
+
+
+def test_it_outlives_the_worker_and_is_replaced_after_its_takeover(own: Product) -> None:
+    first = take_over(own)
+
+    def replacement() -> psutil.Process | None:
+        """The only standby process, once it is not the first."""
+        found = standbys(own)
+        assert len(found) < 2
+        return next((process for process in found if process != first), None)
+
+    second = wait_until(replacement, "the worker has started another one", 3 * standby.TAKEOVER_SECONDS)
+    assert second is not None
+    assert not first.is_running()
+    worker = own.part("manage.py", "worker")
+    up = psutil.Process(worker.ppid())
+    # a fork of the worker, but no child of it
+    assert (second.ppid(), second.cmdline()) == (up.pid, worker.cmdline())
+    family = {process.pid for process in worker_processes(own)}
+    wait_until(lambda: family & set(pids(own, "dispatch")), "the worker dispatches again", 60)
+
+    def ended_children() -> list[psutil.Process]:
+        return [child for child in up.children() if child.status() == psutil.STATUS_ZOMBIE]
+
+    wait_until(lambda: not ended_children(), "`up` has reaped what it adopted")
     assert own.stop() == 0
-    assert not psutil.pid_exists(working.pid)
-    own.start()
-    own.wait_for("Ready")
+    start_again(own)
+
+
+def standbys(product: Product) -> list[psutil.Process]:
+    """The standby processes that run."""
+    found = []
+    for process in product.processes():
+        with suppress(psutil.NoSuchProcess):
+            if process.name() == NAME and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @pytest.mark.django_db(transaction=True)
