@@ -30,7 +30,7 @@ class NewInstanceForm(AddressForm):
         label="Webhook URL",
         required=False,
         strip=True,
-        help_text="Where your server receives hooks. With a URL, the next step sends a test message to it.",
+        help_text="Where your server receives hooks. The next step tests it.",
         widget=forms.TextInput(
             attrs={
                 "placeholder": "https://example.com/hook",

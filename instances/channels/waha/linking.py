@@ -34,10 +34,7 @@ MAY_REMAIN = (
 
 SETUP = LinkSetup(
     title="Personal WhatsApp",
-    summary=(
-        "The WhatsApp account of a phone, linked by scanning a QR code, as in WhatsApp Web. A WAHA server keeps the "
-        "connection to it."
-    ),
+    summary="The WhatsApp account of a phone, linked by scanning a QR code. A WAHA server keeps the connection.",
     needs=(
         "A phone with WhatsApp, which stays connected to the internet.",
         "A WAHA server: one of this site, or your own, which can reach this site and be reached from it.",

@@ -13,10 +13,7 @@ from instances.models import MessageType
 from instances.pages.channel_icons import channel_icon
 
 SUMMARIES = {
-    ChannelName.SANDBOX.value: (
-        "A simulated messenger with its own phone and contacts, inside this site. It behaves like a real account, but "
-        "no message leaves this site."
-    ),
+    ChannelName.SANDBOX.value: "A simulated messenger with its own phone and contacts. No message leaves this site.",
 }
 # What can be sent, in the order of the card.
 SENT = (
