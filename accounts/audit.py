@@ -109,6 +109,9 @@ class AuditAction(models.TextChoices):
     IMPERSONATION_ENDED = "look.ended", "Staff stopped viewing the account"
 
 
+ACTION_LABELS = dict(AuditAction.choices)
+
+
 def audit_action_choices() -> list[tuple[str, str]]:
     """Returns the choices; as the field has a function, a new action needs no migration."""
     return AuditAction.choices
@@ -144,7 +147,12 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_action_display()}: {self.subject_text or self.subject_id}"
+        return f"{self.action_label}: {self.subject_text or self.subject_id}"
+
+    @property
+    def action_label(self) -> str:
+        """The action in words. get_action_display() makes a dict of all actions in every call."""
+        return ACTION_LABELS.get(self.action, self.action)
 
 
 class AuditSubject(NamedTuple):

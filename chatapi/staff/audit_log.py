@@ -61,7 +61,7 @@ class AuditEntryAdmin(StaffAdmin):
 
     @admin.display(description="action")
     def action_label(self, entry: AuditEntry) -> str:
-        return entry.get_action_display()
+        return entry.action_label
 
     @admin.display(description="subject")
     def subject(self, entry: AuditEntry) -> str:

@@ -1,8 +1,10 @@
 """An account's owner sees its audit log, including views by staff; other users do not."""
 
+import pytest
 from django.test import Client
 
 from accounts.actions import members
+from accounts.audit import AuditEntry
 from accounts.models import User
 from instances.actions.settings import change_settings
 from instances.actions.stopping import stop_instance
@@ -55,3 +57,14 @@ def test_members_and_strangers_see_their_own(alice: Client, instance: Instance) 
     client.force_login(bob)
     assert [row["entry"].action for row in client.get(PAGE).context["rows"]] == ["account.signed_up"]
     assert Client().get(PAGE).status_code == 302
+
+
+def test_no_row_makes_a_list_of_all_actions(
+    alice: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """get_action_display() makes one in every call, 50 times on this page: 100 of its 143 ms."""
+    change_settings(instance, changes={"sendDelay": 3}, acting_user=None)
+    monkeypatch.delattr(AuditEntry, "get_action_display")
+    page = alice.get(PAGE)
+    assert page.context["rows"][0]["entry"].action_label == "Settings changed"
+    assert "Settings changed:" in page.text
