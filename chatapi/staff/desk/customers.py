@@ -37,7 +37,9 @@ from instances.receiving.health import describe_receiving
 from instances.sending.health import describe_sending
 
 PERMISSION = "accounts.view_account"
-ISSUES_SHOWN = 20
+# The hooks at the end of the page must be near, however many instances the customer has.
+ISSUES_SHOWN = 5
+INSTANCES_SHOWN = 20
 HOOKS_SHOWN = 20
 
 
@@ -64,7 +66,7 @@ def customer(request: HttpRequest, account_id: int) -> HttpResponse:
     if request.user.has_perm("instances.view_instance"):
         context |= instances_context(request, account, own, chosen)
     if request.user.has_perm(issue_pages.PERMISSION):
-        context |= delivery_context(request, own, chosen)
+        context |= delivery_context(request, account, own, chosen)
     return TemplateResponse(request, "chatapi/staff/desk/customer.html", context)
 
 
@@ -103,7 +105,7 @@ def instances_context(
     """The table of instances, those in trouble first, and what is known of the chosen one."""
     asked = search.Asked("", "", "trouble", grouped=False, after=None)
     asked = asked._replace(after=parse_digits(request.GET.get("after"), max_digits=INSTANCE_NUMBER_DIGITS))
-    page = search.page_of(own, asked)
+    page = search.page_of(own, asked, size=INSTANCES_SHOWN)
     numbers = numbers_of([key for instance in page.instances for key in instance.endpoint.sibling_ids])
     errors = last_errors(page.instances)
     cards = []
@@ -141,7 +143,9 @@ def instances_context(
     return found
 
 
-def delivery_context(request: HttpRequest, own: Any, chosen: Instance | None) -> dict[str, Any]:
+def delivery_context(
+    request: HttpRequest, account: Account, own: Any, chosen: Instance | None
+) -> dict[str, Any]:
     """What fails, and the last hooks, of the chosen instance or of all. Bodies are not read."""
     shown = own if chosen is None else own.filter(pk=chosen.pk)
     found = Issue.objects.of_instances(shown).filter(state__in=UNRESOLVED)
@@ -150,12 +154,15 @@ def delivery_context(request: HttpRequest, own: Any, chosen: Instance | None) ->
     hooks = newest_hooks(
         Hook.objects.defer("body").select_related("endpoint__instance"), {}, endpoints, HOOKS_SHOWN
     )
+    rows = issue_pages.rows(issues[: ISSUES_SHOWN + 1])
+    issues_url = reverse("admin:issues", query={"q": str(chosen.number) if chosen else account.owner.email})
     for hook in hooks:
         # read by log/row.html
         hook.shown_instance = hook.endpoint.instance  # type: ignore[attr-defined]
         hook.shown_endpoint = hook.endpoint  # type: ignore[attr-defined]
     return {
-        "issues": issue_pages.rows(issues[:ISSUES_SHOWN]),
+        "issues": rows[:ISSUES_SHOWN],
+        "issues_url": issues_url if len(rows) > ISSUES_SHOWN else "",
         "hooks": hooks,
         "page_names": PAGE_NAMES,
         "shows_hooks": True,

@@ -188,8 +188,8 @@ def rows_after(order: list[tuple[str, bool]], row: Any) -> Q:
     return after
 
 
-def page_of(visible: InstanceQuerySet, asked: Asked) -> Page:
-    """One page. Two queries, three for a later page; two more for those with waiting hooks."""
+def page_of(visible: InstanceQuerySet, asked: Asked, *, size: int) -> Page:
+    """A page of `size` instances. Two queries, three for a later page; two more for those with waiting hooks."""
     rows = found(ranked(visible, asked.q), asked.q)
     is_failing = Q(trouble=0)
     numbers: dict[int, int] = {}
@@ -225,5 +225,5 @@ def page_of(visible: InstanceQuerySet, asked: Asked) -> Page:
         last = ranked(visible, asked.q).filter(number=min(asked.after, 2**31 - 1)).first()
         rows = rows.filter(rows_after(order, last)) if last else rows
     ordered = rows.order_by(*(F(field).desc() if down else F(field).asc() for field, down in order))
-    found_rows = list(ordered.select_related("endpoint")[: PAGE_SIZE + 1])
-    return Page(found_rows[:PAGE_SIZE], counts, tabs, len(found_rows) > PAGE_SIZE)
+    found_rows = list(ordered.select_related("endpoint")[: size + 1])
+    return Page(found_rows[:size], counts, tabs, len(found_rows) > size)

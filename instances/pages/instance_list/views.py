@@ -42,7 +42,7 @@ class Card(NamedTuple):
 @login_required
 def instance_list(request: HttpRequest) -> HttpResponse:
     asked = search.Asked.read(request.GET)
-    page = search.page_of(Instance.objects.visible_to(request.user), asked)
+    page = search.page_of(Instance.objects.visible_to(request.user), asked, size=search.PAGE_SIZE)
     numbers = numbers_of([key for instance in page.instances for key in instance.endpoint.sibling_ids])
     is_table = len(InstanceFrame.of(request).instances) > MOST_CARDS
     errors = last_errors(page.instances)
