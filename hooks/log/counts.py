@@ -54,8 +54,8 @@ class Count(int):
 
     @property
     def words(self) -> str:
-        """Returns the number for pages: `7`, `10 000+`."""
-        return f"{int(self):,}".replace(",", "\N{NO-BREAK SPACE}") + ("+" if self.more else "")
+        """Returns the number for pages: `7`, `10,000+`."""
+        return f"{int(self):,}{'+' if self.more else ''}"
 
 
 def counts_by_state(

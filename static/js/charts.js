@@ -30,7 +30,7 @@
     for (const row of table.querySelectorAll("[data-at]")) {
       const index = (Number(row.dataset.at) - from) / step;
       const cells = Array.from(row.querySelectorAll("td")).slice(0, parts.length); // others follow
-      for (const [part, cell] of cells.entries()) counts[part][index] = Number(cell.textContent);
+      for (const [part, cell] of cells.entries()) counts[part][index] = Number(cell.textContent.replaceAll(",", ""));
       links[index] = row.querySelector("a").href;
     }
     return { parts, starts, counts, links, step };
