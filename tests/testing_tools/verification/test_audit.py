@@ -8,6 +8,7 @@ from accounts.models import AuditEntry
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
+from testing_tools.verification.models import Bin
 from testing_tools.verification.responses import ConfiguredResponse
 from tests.factories import AccountFactory, InstanceFactory
 
@@ -51,3 +52,11 @@ def test_changes_to_an_own_bin_are_logged_with_the_account():
     )
     [entry] = AuditEntry.objects.filter(action="bin.answer")
     assert (entry.account, entry.subject_kind, entry.subject_text) == (account, "bin", "My bin")
+
+
+def test_a_bin_that_two_requests_delete_is_logged_once():
+    bin = bin_actions.open_bin(InstanceFactory())
+    same = Bin.objects.get(pk=bin.pk)
+    for one in (bin, same):
+        bin_actions.delete_bin(one, acting_user=None)
+    assert [action for _, action, _, _ in entries()] == ["bin.deleted"]
