@@ -95,12 +95,16 @@ class Bar:
 
 @dataclass
 class Chart:
-    """`step` is in seconds. `is_cut`: there are too many hooks, so earlier bars, or all bars, are missing."""
+    """`step` is in seconds. `is_cut`: there are too many hooks, so earlier bars, or all bars, are missing.
+
+    `sums`: of each endpoint, if they were asked for, in the bars whose hooks are counted per minute.
+    """
 
     step: int
     bars: list[Bar]
     by_index: bool
     is_cut: bool = False
+    sums: statistics.Sums = field(default_factory=dict)
 
     @property
     def totals(self) -> dict[str, int]:
@@ -141,13 +145,14 @@ def chart_of(
     in_order: bool = False,
     newest: NewestKeys | None = None,
     min_step: int = 0,
+    with_sums: bool = False,
 ) -> Chart:
     """Returns the chart of these endpoints' hooks from `start` to `end`, with every state.
 
     Without endpoints, all bars are empty. If there are filters other than time and state, pass their matching hooks as
     `filtered`. Without it the bars are counted. If there are too many hooks for bars of less than a minute, the bars
     are minutes. `in_order`: see counts_by_state(). With many endpoints, pass `newest` instead of `filtered`.
-    `min_step`: see empty().
+    `min_step`: see empty(). `with_sums`: also sum up the hooks of each endpoint; only without filters.
     """
     chart = empty(start, end, by_index=filtered is None and newest is None, min_step=min_step)
     if not endpoint_ids:
@@ -159,14 +164,14 @@ def chart_of(
         with in_index_order({}) if in_order else nullcontext():
             read_newest(chart, endpoint_ids, filtered)
         return chart
-    count(chart, endpoint_ids)
+    count(chart, endpoint_ids, with_sums=with_sums)
     if chart.is_cut and chart.step < COUNTED_STEP:
         chart = empty(start, end, by_index=True, min_step=COUNTED_STEP)
-        count(chart, endpoint_ids)
+        count(chart, endpoint_ids, with_sums=with_sums)
     return chart
 
 
-def count(chart: Chart, endpoint_ids: list[int]) -> None:
+def count(chart: Chart, endpoint_ids: list[int], *, with_sums: bool) -> None:
     """Count the bars: by the counts per minute where they are known, the rest in the index of states.
 
     Of each state at most MAX_INDEX_ENTRIES are read in the index; earlier bars are removed. At most seven queries.
@@ -181,11 +186,15 @@ def count(chart: Chart, endpoint_ids: list[int]) -> None:
     counted = len(chart.bars) if since is None else bisect_left(edges, since, hi=len(chart.bars))
     cut = -1
     if counted < len(chart.bars):
-        chart.add(
-            (counted + place, state, number)
-            for place, state, number in statistics.counts_between(endpoint_ids, edges[counted:])
-        )
+        if with_sums:
+            counts, chart.sums = statistics.counts_and_sums(endpoint_ids, edges[counted:])
+        else:
+            counts = statistics.counts_between(endpoint_ids, edges[counted:])
+        chart.add((counted + place, state, number) for place, state, number in counts)
         cut = count_index(chart, endpoint_ids, keys, counted, len(chart.bars), NOT_COUNTED)
+        if with_sums and cut >= counted:  # rare: the bars that are left
+            left = edges[cut + 1 :]
+            chart.sums = statistics.counts_and_sums(endpoint_ids, left)[1] if len(left) > 1 else {}
     if counted and cut < counted:
         cut = max(cut, count_index(chart, endpoint_ids, keys, 0, counted, State.values))
     if cut >= 0:

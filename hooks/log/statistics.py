@@ -35,9 +35,18 @@ BARS = """
 SELECT width_bucket(minute, %(edges)s::timestamptz[]) - 1, sum(delivered)::bigint, sum(failed)::bigint
 FROM hooks_minutecount WHERE endpoint_id = ANY(%(endpoints)s) AND minute >= %(start)s AND minute < %(end)s GROUP BY 1
 """
-SUMS = """
-SELECT endpoint_id, sum(delivered)::bigint, sum(failed)::bigint
-FROM hooks_minutecount WHERE endpoint_id = ANY(%s) AND minute >= %s AND minute < %s GROUP BY 1
+# The same, and the sums of each endpoint, from one scan: with 320,000 rows of 1,000 endpoints, a second one took as
+# long again, and GROUPING SETS in place of the two steps 1.4 × the time.
+BARS_AND_SUMS = """
+WITH counted AS MATERIALIZED (
+    SELECT width_bucket(minute, %(edges)s::timestamptz[]) - 1 AS bar, endpoint_id,
+        sum(delivered)::bigint AS delivered, sum(failed)::bigint AS failed
+    FROM hooks_minutecount WHERE endpoint_id = ANY(%(endpoints)s) AND minute >= %(start)s AND minute < %(end)s
+    GROUP BY 1, 2
+)
+SELECT bar, NULL, sum(delivered)::bigint, sum(failed)::bigint FROM counted GROUP BY bar
+UNION ALL
+SELECT NULL, endpoint_id, sum(delivered)::bigint, sum(failed)::bigint FROM counted GROUP BY endpoint_id
 """
 DROP = """
 DELETE FROM hooks_minutecount WHERE (endpoint_id, minute) IN (
@@ -112,33 +121,39 @@ def counted_since() -> datetime | None:
     return None if at is None else at.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
-def counts_between(endpoint_ids: Sequence[int], edges: Sequence[datetime]) -> list[tuple[int, str, int]]:
-    """Returns (place between two edges, state, number of hooks) of these endpoints, in the counted states. One query.
+# (place between two edges, state, number of hooks)
+Counts = list[tuple[int, str, int]]
+# The endpoint's id → how many of its hooks are delivered and failed; an endpoint without any is left out.
+Sums = dict[int, tuple[int, int]]
 
-    The edges are full minutes.
-    """
+
+def counts_between(endpoint_ids: Sequence[int], edges: Sequence[datetime]) -> Counts:
+    """Returns the numbers of these endpoints' hooks in the counted states. One query. The edges are full minutes."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            BARS,
-            {"edges": list(edges), "endpoints": list(endpoint_ids), "start": edges[0], "end": edges[-1]},
-        )
-        return [
-            (place, state.value, number)
-            for place, *numbers in cursor.fetchall()
-            for state, number in zip(COUNTED, numbers, strict=True)
-        ]
+        cursor.execute(BARS, parameters(endpoint_ids, edges))
+        return [count for row in cursor.fetchall() for count in by_state(*row)]
 
 
-def sums_by_endpoint(
-    endpoint_ids: Sequence[int], start: datetime, end: datetime
-) -> dict[int, tuple[int, int]]:
-    """Returns how many hooks of each endpoint are delivered and failed, of the minutes in this period. One query.
-
-    An endpoint without any is left out; so are hooks from before counting began.
-    """
+def counts_and_sums(endpoint_ids: Sequence[int], edges: Sequence[datetime]) -> tuple[Counts, Sums]:
+    """Returns what counts_between returns, and the sums of each endpoint. One query."""
+    counts: Counts = []
+    sums: Sums = {}
     with connection.cursor() as cursor:
-        cursor.execute(SUMS, [list(endpoint_ids), start, end])
-        return {endpoint: (delivered, failed) for endpoint, delivered, failed in cursor.fetchall()}
+        cursor.execute(BARS_AND_SUMS, parameters(endpoint_ids, edges))
+        for bar, endpoint, delivered, failed in cursor.fetchall():
+            if endpoint is None:
+                counts += by_state(bar, delivered, failed)
+            else:
+                sums[endpoint] = delivered, failed
+    return counts, sums
+
+
+def parameters(endpoint_ids: Sequence[int], edges: Sequence[datetime]) -> dict[str, Any]:
+    return {"edges": list(edges), "endpoints": list(endpoint_ids), "start": edges[0], "end": edges[-1]}
+
+
+def by_state(bar: int, delivered: int, failed: int) -> Counts:
+    return [(bar, State.DELIVERED.value, delivered), (bar, State.FAILED.value, failed)]
 
 
 def drop_before(at: datetime) -> int:

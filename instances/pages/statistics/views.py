@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from chatapi.database import replica
-from hooks.log import statistics
 from hooks.log.chart import PARTS, Bar, Chart, chart_of
 from hooks.log.counts import Count
 from hooks.log.durations import NEWEST, Durations, durations_between
+from hooks.log.statistics import Sums
 from hooks.models import Endpoint
 from instances.models import Instance
 from instances.pages.log.scope import LogScope, scope_of
@@ -67,12 +67,11 @@ class InstanceRow(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What the page reads of the hooks; `sums` has delivered and failed hooks by endpoint."""
+    """What the page reads of the hooks."""
 
     chart: Chart
     total: Durations
     by_bar: dict[int, Durations]
-    sums: dict[int, tuple[int, int]]
 
 
 @require_safe
@@ -99,7 +98,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "measured_max": Count(NEWEST),
         "rows": list(rows(found, scope, period))[::-1],
         "brushed": urlencode(scope.query),
-        "instances": instance_rows(scope, found.sums) if scope.is_over_all else [],
+        "instances": instance_rows(scope, found.chart.sums) if scope.is_over_all else [],
         "query": urlencode({"period": chosen}) if period is not PERIODS[DEFAULT] else "",
     }
     return render(request, PAGE, context)
@@ -107,13 +106,17 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 def read(scope: LogScope, period: Period) -> Read:
     endpoint_ids = scope.endpoint_ids
-    chart = chart_of(endpoint_ids, period.start(timezone.now()), None, min_step=period.step)
+    chart = chart_of(
+        endpoint_ids,
+        period.start(timezone.now()),
+        None,
+        min_step=period.step,
+        with_sums=scope.is_over_all,
+    )
     if not chart.bars:
-        return Read(chart, Durations(), {}, {})
+        return Read(chart, Durations(), {})
     edges = [bar.start for bar in chart.bars] + [chart.bars[-1].end]
-    total, by_bar = durations_between(endpoint_ids, edges)
-    sums = statistics.sums_by_endpoint(endpoint_ids, edges[0], edges[-1]) if scope.is_over_all else {}
-    return Read(chart, total, by_bar, sums)
+    return Read(chart, *durations_between(endpoint_ids, edges))
 
 
 def percent(delivered: int, failed: int) -> int | None:
@@ -136,7 +139,7 @@ def log_query(bar: Bar, scope: LogScope) -> str:
     return urlencode(scope.query | {"from": bar.start.isoformat(), "to": bar.end.isoformat()})
 
 
-def instance_rows(scope: LogScope, sums: dict[int, tuple[int, int]]) -> list[InstanceRow]:
+def instance_rows(scope: LogScope, sums: Sums) -> list[InstanceRow]:
     """Returns the instances with finished hooks, those with the most failed ones first. Two queries."""
     owners = dict(Endpoint.objects.filter(pk__in=list(sums)).values_list("pk", "instance_id"))
     by_instance: dict[int, list[int]] = defaultdict(lambda: [0, 0])

@@ -108,3 +108,18 @@ def test_a_stranger_sees_nothing_and_a_member_the_same(
 
     client.force_login(member_of(two[0].owner, "viewer", "vera@example.org"))
     assert rows(client.get("/statistics/").text)["Thu, 19 Nov"][0] == "3"
+
+
+def test_the_instances_have_the_hooks_of_the_days_that_are_shown(
+    client: Client, two: tuple[Instance, Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many hooks wait to be counted, so the days until then are left out."""
+    monkeypatch.setattr("hooks.log.chart.MAX_INDEX_ENTRIES", 1)
+    monkeypatch.setattr("hooks.log.chart.MIN_OF_EACH", 1)
+    shop, _ = two
+    Hook.objects.all().delete()  # what they have added to the counts stays
+    hook_at(shop.endpoint, NOW - DAY, State.QUEUED)
+    hook_at(shop.endpoint, NOW - timedelta(minutes=1), State.QUEUED)
+    page = client.get("/statistics/").text
+    assert list(rows(page)) == ["Fri, 20 Nov"]
+    assert rows(page, of="Success") == {"Desk": ["1", "1", "50 %"]}
