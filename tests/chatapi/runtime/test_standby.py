@@ -120,7 +120,7 @@ def test_it_outlives_the_worker_and_is_replaced_after_its_takeover(own: Product)
 
     second = wait_until(replacement, "the worker has started another one", 3 * standby.TAKEOVER_SECONDS)
     assert second is not None
-    assert not first.is_running()
+    wait_until(lambda: not first.is_running(), "`up` has reaped the first one")
     worker = own.part("manage.py", "worker")
     up = psutil.Process(worker.ppid())
     # a fork of the worker, but no child of it
