@@ -48,7 +48,6 @@ RATED_SECONDS = 0.1
 MAX_WAITING = 10_000  # notifications that wait for the thread; more are dropped
 IDLE_SECONDS = 60.0  # after which the thread closes its session
 EXIT_SECONDS = 1.0  # the longest that the end of the process waits for the thread
-MAX_PAUSE_SECONDS = 2.0  # between two attempts to reach the database
 
 WITHOUT_WAITING = "set_config('synchronous_commit', 'off', true)"
 # Its parameter is a JSON array of pairs. Prepared and without psycopg's cursor, three wake-ups cost 12 µs of CPU in
@@ -191,7 +190,7 @@ class Notifier:
             self.in_use.release()
             if not is_sent:
                 time.sleep(pause)
-                pause = min(pause * 2, MAX_PAUSE_SECONDS)
+                pause = min(pause * 2, worker_slots.MAX_RECONNECT_PAUSE)
 
     def gather(self) -> None:
         """Wait for further notifications, which the next statement sends together."""

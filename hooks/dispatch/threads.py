@@ -87,7 +87,7 @@ class DatabaseThread(threading.Thread):
                 if self.retry_until is not None and time.monotonic() > self.retry_until:
                     return
                 time.sleep(pause)
-                pause = min(pause * 2, 2.0)
+                pause = min(pause * 2, worker_slots.MAX_RECONNECT_PAUSE)
                 try:
                     self.reconnect()
                     break
@@ -172,7 +172,7 @@ class Listener(threading.Thread):
                     self.is_broken.wait()
             except (psycopg.Error, OSError):
                 time.sleep(pause)  # meanwhile the sweep finds new work every second
-                pause = min(pause * 2, 2.0)
+                pause = min(pause * 2, worker_slots.MAX_RECONNECT_PAUSE)
             finally:
                 if session is not None:
                     session.close()
