@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.models import AuditEntry
 from hooks.actions.endpoints import pause
@@ -17,7 +19,7 @@ from hooks.log.chart import chart_of
 from hooks.log.counts import MAX_COUNT, counts_by_state
 from hooks.log.endpoint_health import health_of
 from hooks.log.index_order import in_index_order, newest_keys, newest_sql
-from hooks.models import Hook, Kind, Outcome, Redelivery, RedeliveryPart, State
+from hooks.models import Hook, Kind, Outcome, Redelivery, RedeliveryPart, State, smallest_public_id
 from hooks.sql.partitions import today
 from instances.models import Instance
 from instances.pages.log import filters as log_filters
@@ -219,6 +221,18 @@ def test_with_a_thousand_instances_no_step_reads_or_sorts_all_hooks(monkeypatch)
     # the newest hooks are older than the day that is looked at first
     monkeypatch.setattr(index_order, "today", lambda: today() + timedelta(days=9))
     assert newest_keys(everyone, {}, limit=5) == newest_keys(keys, {}, limit=5)
+
+
+@pytest.mark.parametrize(("limit", "counts"), [(6, 0), (5, 1)])
+def test_hooks_are_not_counted_where_the_site_has_too_few(limit, counts, instance) -> None:
+    """There are five after the first one, which is an hour old."""
+    older = make(instance, public_id=smallest_public_id(timezone.now() - timedelta(hours=1)))
+    newer = [make(instance) for _ in range(5)]
+    everyone = [instance.pk, *range(10**9, 10**9 + 1_000)]
+    with CaptureQueriesContext(connection) as queries:
+        found = recent.recent_keys(everyone, {}, limit=limit)
+    assert found == [hook.pk for hook in reversed([older, *newer])][:limit]
+    assert sum("SELECT count(*)" in query["sql"] for query in queries) == counts
 
 
 def test_counts_and_numbers_of_a_thousand_instances(monkeypatch) -> None:
