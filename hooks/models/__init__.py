@@ -55,6 +55,7 @@ from hooks.models.issues import (
     IssueMark,
     IssueQuerySet,
     IssueState,
+    parse_issue_id,
 )
 from hooks.models.jobs import (
     DroppedCount,
@@ -124,6 +125,7 @@ __all__ = [
     "is_alive",
     "new_public_id",
     "new_secret",
+    "parse_issue_id",
     "parse_webhook_id",
     "smallest_public_id",
 ]

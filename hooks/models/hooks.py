@@ -36,8 +36,13 @@ def new_public_id(at: datetime | None = None) -> uuid.UUID:
 
 def parse_webhook_id(text: str) -> uuid.UUID | None:
     """Returns a hook's public id, written as in the `webhook-id` header or as a UUID; None for any other text."""
+    return parse_public_id(text, "hook_")
+
+
+def parse_public_id(text: str, prefix: str) -> uuid.UUID | None:
+    """Returns the public id in a text with or without the prefix; None for any other text."""
     try:
-        return uuid.UUID(text.strip().removeprefix("hook_"))
+        return uuid.UUID(text.strip().removeprefix(prefix))
     except ValueError:
         return None
 

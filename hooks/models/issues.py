@@ -6,6 +6,7 @@ hooks/maintenance/issues.py writes them once a minute, from the attempts that di
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -13,7 +14,12 @@ from django.db import models
 
 from hooks.models.choices import Outcome
 from hooks.models.endpoints import Endpoint
-from hooks.models.hooks import new_public_id
+from hooks.models.hooks import new_public_id, parse_public_id
+
+
+def parse_issue_id(text: str) -> UUID | None:
+    """Returns an issue's public id, written as in REST and alerts or as a UUID; None for any other text."""
+    return parse_public_id(text, "issue_")
 
 
 class IssueState(models.TextChoices):

@@ -1,6 +1,5 @@
 """The delivery log: hooks with their attempts, newest first."""
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from accounts.current_user import current_user
 from chatapi.ui.numbers import parse_digits
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.log.newest import NewestOf
-from hooks.models import Attempt, Endpoint, Hook, HookQuerySet
+from hooks.models import Attempt, Endpoint, Hook, HookQuerySet, parse_webhook_id
 from instances.actions.hook_shares import revoke_share, share_hook, shares_of
 from instances.api import schema
 from instances.api.errors import Conflict
@@ -88,10 +87,7 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         return Response(HookSerializer(self.get_own_hook(id)).data)
 
     def get_own_hook(self, id: str) -> Hook:
-        try:
-            public_id = uuid.UUID(id.removeprefix("hook_"))
-        except ValueError:
-            public_id = None
+        public_id = parse_webhook_id(id)
         hook = self.get_queryset().filter(public_id=public_id).first() if public_id else None
         if hook is None:
             raise exceptions.NotFound(f"Your account has no hook {id}.")

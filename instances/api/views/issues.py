@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -12,7 +11,7 @@ from rest_framework.response import Response
 
 from hooks.actions import issues as actions
 from hooks.actions.hooks import NotPossible
-from hooks.models import Issue, IssueQuerySet, IssueState, Redelivery
+from hooks.models import Issue, IssueQuerySet, IssueState, Redelivery, parse_issue_id
 from instances.api import schema
 from instances.api.errors import Conflict
 from instances.api.pagination import NewestFirst
@@ -35,11 +34,9 @@ class IssueViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Issue]):
         return visible.select_related("endpoint__instance")
 
     def get_own_issue(self, id: str) -> Issue:
-        try:
-            found = self.get_queryset().filter(public_id=uuid.UUID(id.removeprefix("issue_"))).first()
-        except ValueError:
-            found = None
-        if found is None:
+        public_id = parse_issue_id(id)
+        found = public_id and self.get_queryset().filter(public_id=public_id).first()
+        if not found:
             raise exceptions.NotFound(f"Your account has no issue {id}.")
         return found
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.db.models import F, Q
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,7 +10,7 @@ from chatapi.ui.numbers import parse_digits
 from chatapi.ui.states import ISSUE_STATES, look
 from hooks.explain.issues import explain_issues
 from hooks.explain.sentences import Explanation
-from hooks.models import Endpoint, Issue
+from hooks.models import Endpoint, Issue, parse_issue_id
 from instances.models import Instance
 from instances.pages.frame import InstanceFrame
 from instances.pages.search.result_groups import SHOWN, Group, Row
@@ -20,7 +18,6 @@ from instances.pages.search.result_groups import SHOWN, Group, Row
 ENDPOINT_ID_DIGITS = 18  # fits PostgreSQL's bigint
 # An issue is found by its sentence, which is made of its newest attempt: this many are read.
 ISSUES_SEARCHED = 100
-ISSUE_PREFIX = "issue_"
 
 
 def endpoints(request: HttpRequest, query: str) -> Group:
@@ -89,11 +86,3 @@ def searched_text(issue: Issue, explanation: Explanation) -> str:
 def names_of(endpoint: Endpoint) -> list[str]:
     """Returns the name of the instance, and that of an endpoint that is not its first."""
     return [str(endpoint.instance)] if endpoint.is_first else [str(endpoint.instance), str(endpoint)]
-
-
-def parse_issue_id(text: str) -> UUID | None:
-    """Returns the id in `issue_…`, as REST and alerts have it, or of a UUID; None for another text."""
-    try:
-        return UUID(text.strip().removeprefix(ISSUE_PREFIX))
-    except ValueError:
-        return None

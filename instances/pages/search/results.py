@@ -7,14 +7,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from chatapi.ui.states import HOOK_STATES, look
-from hooks.models import Hook, parse_webhook_id
+from hooks.models import Hook, parse_issue_id, parse_webhook_id
 from instances.models import Instance, Message, OutgoingMessage
 from instances.pages.frame import InstanceFrame
 from instances.pages.query_parameters import SEARCH_MAX_LENGTH
 from instances.pages.search import destinations
 from instances.pages.search.account import account
 from instances.pages.search.conversations import chats, message_url, texts
-from instances.pages.search.deliveries import endpoints, issues, parse_issue_id
+from instances.pages.search.deliveries import endpoints, issues
 from instances.pages.search.destinations import Destination
 from instances.pages.search.result_groups import SHOWN, Group, Row, registered_groups
 
