@@ -217,7 +217,7 @@ def assert_in_order(messages: list[tuple[str, str, str]]) -> None:
     for instance, chat_id, body in messages:
         by_chat.setdefault((instance, chat_id), []).append(int(body.split()[1]))
     for chat, numbers in by_chat.items():
-        assert numbers == sorted(numbers), f"in the order of the chat {chat}"
+        assert numbers == sorted(numbers), f"in the order of the chat {chat}: {numbers}"
 
 
 def assert_nothing_is_missing(product: Product) -> None:

@@ -1,7 +1,6 @@
 """What is kept of the changes in a group: a report reads only what it deletes, however many members have changed."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,7 +8,7 @@ from django.utils import timezone
 
 from instances.actions.chats import change_order
 from instances.models import Chat, Instance, MembershipChange
-from tests.instances.contract.chats.test_messages import nodes
+from tests.executed_plans import executed_plans, nodes
 
 OLD, NEW, AT_ONCE = 25, 2_000, 10
 
@@ -33,23 +32,14 @@ def test_old_changes_of_a_large_group_are_deleted_in_portions_by_an_index(
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE instances_membershipchange")
-    scans: list[dict[str, Any]] = []
-
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("SELECT") and "instances_membershipchange" in sql:
-            with connection.cursor() as cursor:
-                cursor.cursor.execute(f"EXPLAIN (ANALYZE, FORMAT json) {sql}", params)
-                (plan,) = cursor.cursor.fetchone()[0]
-                scans.extend(node for node in nodes(plan["Plan"]) if "Relation Name" in node)
-        return execute(sql, params, many, context)
-
     left = []
-    with connection.execute_wrapper(explain):
+    with executed_plans("instances_membershipchange") as plans:
         for _ in range(4):
             change_order.remember(chat, ["telegram:1@c.us"], now)
             left.append(MembershipChange.objects.count() - NEW)
     # the member who has changed is one of the old ones until then
     assert left == [OLD - AT_ONCE, OLD - 2 * AT_ONCE, 1, 1]
+    scans = [node for plan in plans for node in nodes(plan) if "Relation Name" in node]
     reads = [scan for scan in scans if "Index Name" in scan or scan["Node Type"] == "Seq Scan"]
     looked_up = [scan for scan in reads if scan.get("Index Name") == "instances_membership_old"]
     assert [scan["Actual Rows"] for scan in looked_up] == [AT_ONCE, AT_ONCE, OLD - 1 - 2 * AT_ONCE, 0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -16,6 +15,7 @@ from instances.models import Chat, Instance, Message
 from instances.models.last_messages import period
 from instances.pages.messages import conversations
 from instances.pages.messages.conversations import list_chats
+from tests.executed_plans import executed_plans, nodes
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 CHATS = 40
@@ -90,11 +90,6 @@ def test_a_message_of_a_chat_of_version_0_1_0(instance: Instance) -> None:
     assert (chat.last_time, chat.unread) == (NOON + timedelta(minutes=1), 8)
 
 
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """A node of a plan and all nodes below it."""
-    return [plan, *(node for part in plan.get("Plans", []) for node in nodes(part))]
-
-
 def test_a_page_among_many_reads_few_chats(instance: Instance) -> None:
     """Of two periods at most, and of the chats before it none: also far behind the first page."""
     chats = Chat.objects.bulk_create(
@@ -109,26 +104,13 @@ def test_a_page_among_many_reads_few_chats(instance: Instance) -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE instances_chat, instances_message")
-    read: list[tuple[str, float]] = []
-
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if 'FROM "instances_chat"' in sql:
-            with connection.cursor() as cursor:
-                cursor.cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql, params)
-                [[plan]] = cursor.cursor.fetchone()
-            for node in nodes(plan["Plan"]):
-                assert node["Node Type"] != "Sort"
-                if node.get("Relation Name") == "instances_chat":
-                    read.append(
-                        (node["Index Name"], node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
-                    )
-        return execute(sql, params, many, context)
-
     middle = Chat.objects.get(chat_id=f"1768{MANY // 2:07}@c.us")
     for before in (None, (middle.last_time, middle.pk)):
-        read.clear()
-        with connection.execute_wrapper(explain):
+        with executed_plans('FROM "instances_chat"') as plans:
             assert len(list_chats(instance, before=before).rows) == 40
-        [(index, rows)] = read
-        assert index == "instances_chat_newest"
-        assert rows <= 200  # 50 chats in each period
+        found = [node for plan in plans for node in nodes(plan)]
+        assert "Sort" not in {node["Node Type"] for node in found}
+        [read] = [node for node in found if node.get("Relation Name") == "instances_chat"]
+        assert read["Index Name"] == "instances_chat_newest"
+        # 50 chats in each period
+        assert read["Actual Rows"] + read.get("Rows Removed by Filter", 0) <= 200

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +14,7 @@ from accounts.actions.keys import issue_key
 from hooks.models import CountingStart, MinuteCount
 from instances.models import Instance
 from tests.bench.million import copy_instance
+from tests.executed_plans import executed_plans
 from tests.factories import AccountFactory, InstanceFactory
 from tests.hooks.dispatch.test_plans_by_statistics import outline, rows_read
 
@@ -24,7 +22,6 @@ pytestmark = pytest.mark.django_db
 INSTANCES = 1_000  # of the account, and as many of another one
 OWN, OTHERS = 100, 900  # minutes of each instance that have counts, within 30 days
 DAYS = 30
-EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, FORMAT JSON)"
 DESCENTS = 5  # pages of the index that are read for one endpoint
 # Minute by minute, as dispatchers write them.
 FILL = """
@@ -56,23 +53,6 @@ def first() -> Instance:
     return Instance.objects.get(pk=key)
 
 
-@contextmanager
-def plans_of_counts() -> Iterator[list[dict[str, Any]]]:
-    """Collects the plans, as they were executed, of the statements that read the counts."""
-    plans: list[dict[str, Any]] = []
-
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "hooks_minutecount" in sql:
-            with connection.connection.cursor() as cursor:
-                cursor.execute(f"{EXPLAIN} {sql}", params)
-                [found] = cursor.fetchone()
-            plans.append((json.loads(found) if isinstance(found, str) else found)[0]["Plan"])
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
-        yield plans
-
-
 def pages_read(plan: dict[str, Any]) -> int:
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
@@ -102,7 +82,7 @@ def test_the_page_and_rest_read_what_they_show(client: Client, first: Instance) 
             endpoint_id__in=endpoints, minute__gte=since - timedelta(days=1)
         ).count()
         assert shown
-        with plans_of_counts() as plans:
+        with executed_plans("hooks_minutecount") as plans:
             assert client.get(url, headers=headers).status_code == 200, url
         assert plans, url
         for plan in plans:

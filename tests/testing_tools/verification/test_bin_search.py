@@ -15,7 +15,7 @@ from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import KEEP_FOR, Bin, Capture
 from tests.factories import AccountFactory, InstanceFactory, member_of
-from tests.instances.pages.test_page_search import found
+from tests.instances.pages.search.searching import found
 
 pytestmark = pytest.mark.django_db
 

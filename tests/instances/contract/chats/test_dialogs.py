@@ -13,6 +13,7 @@ from instances.actions.chats.chats import change_chat
 from instances.actions.chats.groups import create_group
 from instances.actions.messages import receive_message
 from instances.models import Chat, Instance
+from tests.executed_plans import executed_plans
 from tests.factories import InstanceFactory
 from tests.instances.contract.conftest import Call
 
@@ -163,17 +164,7 @@ def test_a_page_of_dialogs_among_many_comes_from_the_index(
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE instances_chat")
-    found: list[dict[str, Any]] = []
-
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if 'FROM "instances_chat"' in sql and "LIMIT" in sql:
-            with connection.cursor() as cursor:
-                cursor.cursor.execute("EXPLAIN (FORMAT JSON) " + sql, params)
-                [[plan]] = cursor.cursor.fetchone()
-                found.append(plan["Plan"])
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
+    with executed_plans('FROM "instances_chat"') as found:
         client.get(f"/instance12345/dialogs?token=secret&limit=100&page=3&order={order}")
     [plan] = found
     chats = steps(plan)

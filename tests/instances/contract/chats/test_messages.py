@@ -13,6 +13,7 @@ from instances.actions.messages import receive_message
 from instances.contract.chats import messages as chats_messages
 from instances.limits import login_throttle
 from instances.models import Instance, Message
+from tests.executed_plans import nodes
 from tests.factories import InstanceFactory
 from tests.instances.contract.conftest import Call
 
@@ -221,11 +222,6 @@ def test_a_page_has_the_bytes_of_the_hooks(client: Client, instance: Instance) -
     assert response.headers["Content-Type"] == "application/json"
     newest_first = payloads.encode({"messages": shown[::-1], "page": 0})
     assert client.get("/instance12345/messagesHistory?token=secret").content == newest_first
-
-
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """A node of a plan and all nodes below it."""
-    return [plan, *(node for part in plan.get("Plans", []) for node in nodes(part))]
 
 
 def test_long_texts_come_in_several_answers(

@@ -15,7 +15,8 @@ from instances.actions.stopping import block_account, stop_instance
 from instances.contract.chats import messages as chats_messages
 from instances.limits import login_throttle, rate_counters
 from instances.models import Instance, Message
-from tests.instances.contract.chats.test_messages import nodes, receive
+from tests.executed_plans import nodes
+from tests.instances.contract.chats.test_messages import receive
 
 URL = "/instance12345/messages"
 Shown = tuple[int, bytes, dict[str, str]]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test import Client
@@ -19,19 +16,12 @@ from hooks.models import Outcome
 from instances.actions.messages import receive_message
 from instances.models import Chat, Instance, Message
 from instances.pages.search import conversations
+from tests.executed_plans import executed_plans
 from tests.factories import AccountFactory, InstanceFactory, create_issue, member_of
-from tests.hooks.dispatch.test_plans_by_statistics import EXPLAIN, outline, rows_read
-from tests.instances.pages.test_page_search import found
+from tests.hooks.dispatch.test_plans_by_statistics import outline, rows_read
+from tests.instances.pages.search.searching import found
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def shop(client: Client) -> Instance:
-    """alice's only instance; alice is signed in."""
-    alice = AccountFactory(email="alice@example.org")
-    client.force_login(alice.owner)
-    return InstanceFactory(owner=alice, name="Shop", url="https://hooks.example.com/bot")
 
 
 def test_another_endpoint_is_found_by_name_url_and_id(client: Client, shop: Instance) -> None:
@@ -172,17 +162,7 @@ def fill(instance: Instance) -> None:
 def test_texts_and_chats_read_a_bounded_part(client: Client, shop: Instance) -> None:
     """Of 30 000 messages and 5 000 chats, the newest 2 000 of each are read, also if nothing matches."""
     fill(shop)
-    plans: list[dict[str, Any]] = []
-
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("SELECT") and ("instances_message" in sql or "instances_chat" in sql):
-            with connection.connection.cursor() as cursor:
-                cursor.execute(f"{EXPLAIN} {sql}", params)
-                [plan] = cursor.fetchone()
-            plans.append((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
+    with executed_plans("instances_message", "instances_chat") as plans:
         newest = found(client, f"text {MESSAGES}")
         oldest = found(client, "text 17")
         found(client, "nothing has this")

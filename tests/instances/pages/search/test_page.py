@@ -16,23 +16,9 @@ from instances.chat_ids import message_id as message_id_of
 from instances.models import Instance, Message
 from instances.pages.query_parameters import SEARCH_MAX_LENGTH
 from tests.factories import AccountFactory, InstanceFactory, member_of
+from tests.instances.pages.search.searching import found
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def shop(client: Client) -> Instance:
-    """alice's first instance; alice is signed in."""
-    alice = AccountFactory(email="alice@example.org")
-    client.force_login(alice.owner)
-    return InstanceFactory(owner=alice, name="Shop", url="https://hooks.example.com/bot")
-
-
-def found(client: Client, query: str, **headers: str) -> list[tuple[str, str]]:
-    """(title, URL) of each result, in order."""
-    page = client.get("/search/", {"q": query}, headers=headers).text
-    rows = re.findall(r'<a\s+class="found-row".*?href="([^"]+)".*?<b[^>]*>(.*?)</b>', page, re.DOTALL)
-    return [(html.unescape(title), html.unescape(url)) for url, title in rows]
 
 
 def test_an_instance_is_found_by_name_number_and_url(client: Client, shop: Instance) -> None:
