@@ -40,6 +40,7 @@ def cells(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "/instance{id}/status?token={token}",
         "//instance{id}//status/?token={token}",
         "/status?instanceId={id}&token={token}",
+        "/instance{id}/status?token={token}&instanceId=123",
     ],
 )
 def test_each_form_of_the_wire_contract_reaches_the_cell_of_the_instance(
@@ -63,6 +64,13 @@ def test_rest_and_a_sent_message_reach_the_cell_of_the_instance(cells: tuple[str
         assert sent.json()["sent"], sent.text
         shown = cell.call("GET", f"{url}/api/v1/instances/{instance['id']}/")
         assert str(shown["id"]) == str(instance["id"])
+
+
+def test_a_call_that_names_no_instance_reaches_the_first_cell(cells: tuple[str, Rest, Rest]) -> None:
+    url, first, _ = cells
+    assert requests.get(f"{url}/healthz", timeout=60).json() == {"status": "ok"}
+    found = first.call("GET", f"{url}/api/v1/instances/")["results"]
+    assert [str(one["id"]) for one in found] == [str(first.instance["id"])]
 
 
 def test_an_instance_that_is_not_in_the_file_is_in_the_first_cell(cells: tuple[str, Rest, Rest]) -> None:
