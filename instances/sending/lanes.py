@@ -52,6 +52,8 @@ class Lane:
             set()
         )  # messages that have ended, whose results are not in the database yet
         self.last_number = 0  # the highest that is known
+        # Whether all that wait up to that number are known, so that only higher ones have to be read.
+        self.is_whole = False
         self.ended_up_to = (
             0  # no message with a number up to this will wait again: one that is resent gets a new one
         )
@@ -95,6 +97,12 @@ class Lane:
         self.later.clear()
         self.add(waiting for waiting in found if not self.has_started(waiting.key))
 
+    def drop_waiting(self) -> None:
+        """Forget the messages that wait: the queue is empty, or may not be sent now. It has to be read again."""
+        if self.chats:
+            self.replace([])
+            self.is_whole = False
+
     def note_whole(self, first: int | None) -> None:
         """The whole queue was read, and this was its lowest number; None: it was empty.
 
@@ -102,6 +110,7 @@ class Lane:
         With 50 000 of them, behind an old transaction, that takes 1 ms instead of 20 ms (measured).
         """
         self.ended_up_to = self.last_number if first is None else first - 1
+        self.is_whole = True
 
     def has_started(self, key: int) -> bool:
         """Returns whether this message must not be started again, whatever its state in the database.

@@ -52,10 +52,15 @@ class OwnedQueues:
     def own_and_read(self) -> None:
         """Have the claimer own and read queues. It must be free."""
         if self.to_read:
-            known = {key: self.queues[key] for key in self.to_read if key in self.queues}
+            known = {}
             for key in self.to_read:
-                if key not in known:  # released since the notification
+                queue = self.queues.get(key)
+                if queue is None:  # released since the notification
                     self.own_unless_left(key)
+                elif queue.lane.is_whole:
+                    known[key] = queue
+                else:  # the new message must not be sent before those that were dropped
+                    self.to_read_again[key] = None
             self.to_read.clear()
             now = time.monotonic()
             if known:
@@ -123,7 +128,7 @@ class OwnedQueues:
                 self.to_read_again[row.lane] = None
         for key in rest:  # empty, another sender's, or of an instance that is not connected
             if self.queues[key].read_at < swept.began:
-                self.queues[key].lane.replace([])
+                self.queues[key].lane.drop_waiting()
         idle = []
         for key, queue in self.queues.items():
             queue.lane.forget_idle_windows(now)

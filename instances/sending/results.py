@@ -62,7 +62,7 @@ class Results:
                 lane.not_before = max(lane.not_before, monotonic(ended.recorded.next_try_at))
                 self.set_wait(queue, QueueWait(ended.recorded.next_try_at, result.reason))
         if ended.unlinked:
-            lane.replace([])
+            lane.drop_waiting()
         if isinstance(result, Wait | Failed) and (queue.link.stream_url or response is None):
             self.owned.to_read_again[lane.key] = None  # the connection may be another receiver's now
         self.note_health(ended, now)

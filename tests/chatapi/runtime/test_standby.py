@@ -125,8 +125,12 @@ def test_it_outlives_the_worker_and_is_replaced_after_its_takeover(own: Product)
     up = psutil.Process(worker.ppid())
     # a fork of the worker, but no child of it
     assert (second.ppid(), second.cmdline()) == (up.pid, worker.cmdline())
-    family = {process.pid for process in worker_processes(own)}
-    wait_until(lambda: family & set(pids(own, "dispatch")), "the worker dispatches again", 60)
+
+    def dispatches() -> bool:
+        """Whether the worker, or what it has started by now, dispatches."""
+        return bool({process.pid for process in worker_processes(own)} & set(pids(own, "dispatch")))
+
+    wait_until(dispatches, "the worker dispatches again", 60)
 
     def ended_children() -> list[psutil.Process]:
         return [child for child in up.children() if child.status() == psutil.STATUS_ZOMBIE]

@@ -62,6 +62,7 @@ def test_a_worker_that_pauses_after_two_kills_is_waited_for(own: Product) -> Non
 
 
 def test_the_worker_loads_the_program_once_for_all_its_processes(own: Product) -> None:
+    health_checks(own), own.cluster()  # the last test's worker may have just started
     worker = own.part("manage.py", "worker")
     family = [worker, *worker.children(recursive=True)]
     assert {process.name() for process in family[1:]} == {"chatapi-cluster", "chatapi-health"}

@@ -27,6 +27,7 @@ from tests.factories import InstanceFactory
 from tests.hooks.dispatch.claiming import wait_until_unlocked
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
+from tests.instances.sending.running_sender import running_sender
 from tests.instances.sending.sending import (
     assert_nothing_lost,
     in_order,
@@ -63,23 +64,6 @@ def open_sender() -> Iterator[Sender]:
             sender.sweeper.session.close()
             sender.transfers.close()
             sender.wakeup.close()
-
-
-@contextmanager
-def running_sender() -> Iterator[Sender]:
-    with worker_slots.hold_slot(Role.OUTGOING, range(1)) as slot:
-        assert slot is not None
-        sender = Sender(slot, None, lambda: None)
-        thread = threading.Thread(target=sender.run)
-        thread.start()
-        try:
-            yield sender
-        finally:
-            sender.claimer.lost_slot = True
-            sender.wakeup.wake()
-            thread.join(60)
-        assert not thread.is_alive()
-        assert not sender.sweeper.is_alive()
 
 
 def add_queue(sender: Sender, instance: Instance, *numbers: int) -> None:

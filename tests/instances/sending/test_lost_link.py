@@ -1,0 +1,48 @@
+"""Messages that wait while their instance is not linked, and those that come when it is linked again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from instances.models import Instance
+from tests.factories import InstanceFactory
+from tests.hooks.dispatch.dispatching import wait_until
+from tests.instances.channels.sandbox.messenger_process import MessengerProcess
+from tests.instances.sending.running_sender import running_sender
+from tests.instances.sending.sending import phone, queue_messages, sent, wait_until_empty
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def messenger(settings: Any) -> Iterator[MessengerProcess]:
+    with MessengerProcess() as started:
+        settings.SANDBOX_OVER_HTTP, settings.SANDBOX_MESSENGER_URL = True, started.url
+        yield started
+
+
+def test_what_waited_while_the_link_was_lost_is_sent_before_a_new_message(
+    messenger: MessengerProcess,
+) -> None:
+    """A sweep drops the messages of an instance that may not send; the new one wakes the sender before the next."""
+    instance = InstanceFactory()
+    with running_sender() as sender:
+        queue_messages(instance, 1, chats=1)
+        wait_until_empty(instance)
+        lane = sender.owned.queues[instance.pk].lane
+        lane.is_held = True
+        queue_messages(instance, 2, chats=1, first=1)
+        wait_until(lambda: lane.count() == 2, "it knows both")
+        Instance.objects.filter(pk=instance.pk).update(account_status="loading")
+        wait_until(lambda: not lane.chats, "a sweep has dropped them")
+        sender.sweeper.next_sweep = math.inf
+        wait_until(lambda: not sender.sweeper.busy and not sender.sweeper.swept, "no sweep is left")
+        Instance.objects.filter(pk=instance.pk).update(account_status="authenticated")
+        lane.is_held = False
+        queue_messages(instance, 1, chats=1, first=3)
+        wait_until(lambda: 3 in sent(instance).get(f"{phone(0)}@c.us", []), "the new one is sent", 60)
+    assert sent(instance) == {f"{phone(0)}@c.us": [0, 1, 2, 3]}
