@@ -46,3 +46,29 @@ def test_what_waited_while_the_link_was_lost_is_sent_before_a_new_message(
         queue_messages(instance, 1, chats=1, first=3)
         wait_until(lambda: 3 in sent(instance).get(f"{phone(0)}@c.us", []), "the new one is sent", 60)
     assert sent(instance) == {f"{phone(0)}@c.us": [0, 1, 2, 3]}
+
+
+def test_what_waited_while_the_token_was_revoked_is_sent_before_a_new_message(
+    messenger: MessengerProcess,
+) -> None:
+    """The sender drops the others when the messenger refuses the first one, before any sweep."""
+    instance = InstanceFactory()
+    with running_sender() as sender:
+        queue_messages(instance, 1, chats=1)
+        wait_until_empty(instance)
+        lane = sender.owned.queues[instance.pk].lane
+        messenger.order(instance=instance.number, revoked=True)
+        lane.is_held = True
+        queue_messages(instance, 2, chats=1, first=1)
+        wait_until(lambda: lane.count() == 2, "it knows both")
+        sender.sweeper.next_sweep = math.inf
+        wait_until(lambda: not sender.sweeper.busy and not sender.sweeper.swept, "no sweep is left")
+        lane.is_held = False
+        queue_messages(instance, 1, chats=1, first=3)
+        wait_until(lambda: not Instance.objects.get(pk=instance.pk).is_authenticated, "it is unlinked")
+        wait_until(lambda: lane.is_quiet and lane.count() == 1, "it has dropped all but the refused one")
+        messenger.order(instance=instance.number)
+        Instance.objects.filter(pk=instance.pk).update(account_status="authenticated")
+        queue_messages(instance, 1, chats=1, first=4)
+        wait_until(lambda: 4 in sent(instance).get(f"{phone(0)}@c.us", []), "the new one is sent", 60)
+    assert sent(instance) == {f"{phone(0)}@c.us": [0, 1, 2, 3, 4]}
