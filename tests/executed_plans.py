@@ -11,7 +11,7 @@ from django.db import connection
 
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, FORMAT JSON)"
 READING = ("SELECT", "WITH")
-WRITING = ("INSERT INTO", "UPDATE", "DELETE FROM")  # EXPLAIN would execute these once more
+WRITING = ("INSERT INTO", "UPDATE", "DELETE FROM")  # EXPLAIN ANALYZE would execute them again
 
 
 @contextmanager
