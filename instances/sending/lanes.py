@@ -54,6 +54,8 @@ class Lane:
         self.last_number = 0  # the highest that is known
         # Whether all that wait up to that number are known, so that only higher ones have to be read.
         self.is_whole = False
+        # How often a message was put back, or those that wait were dropped: what was read before is out of date.
+        self.revision = 0
         self.ended_up_to = (
             0  # no message with a number up to this will wait again: one that is resent gets a new one
         )
@@ -100,6 +102,7 @@ class Lane:
     def drop_waiting(self) -> None:
         """Forget the messages that wait: the queue is empty, or may not be sent now. It has to be read again."""
         if self.chats:
+            self.revision += 1
             self.replace([])
             self.is_whole = False
 
@@ -216,6 +219,7 @@ class Lane:
         waiting = self.in_flight.pop(key, None)
         if waiting is None:
             return
+        self.revision += 1
         waiting.due = due
         queue = self.chats.setdefault(waiting.chat_id, deque())
         bisect.insort(queue, waiting, key=lambda each: each.number)

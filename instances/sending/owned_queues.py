@@ -32,6 +32,8 @@ class OwnedQueues:
         self.to_own: dict[int, None] = {}  # a dict keeps the order
         self.to_read: dict[int, None] = {}  # queues with new messages …
         self.to_read_again: dict[int, None] = {}  # … and those that may differ from what is known
+        # Of each queue that is read from its start: its lane's revision then, and where to put it if that has changed.
+        self.asked: dict[int, tuple[int, dict[int, None]]] = {}
         self.empty_since: dict[int, float] = {}
 
     def note_notification(self, key: int) -> None:
@@ -70,15 +72,34 @@ class OwnedQueues:
                 )
         if self.to_read_again:
             keys = take_some(self.to_read_again)
+            self.note_asked(keys, self.to_read_again)
             self.claimer.read_again(
                 {key: self.queues[key].lane.ended_up_to for key in keys if key in self.queues}
             )
         if self.to_own:
             keys = take_some(self.to_own)
+            self.note_asked(keys, self.to_own)
             started = [
                 key for lane in keys if lane in self.queues for key in self.queues[lane].lane.started()
             ]
             self.claimer.own_queues(keys, started)
+
+    def note_asked(self, keys: Sequence[int], source: dict[int, None]) -> None:
+        """These queues are read from their start; `source` is where they came from."""
+        self.asked.update(
+            {key: (self.queues[key].lane.revision, source) for key in keys if key in self.queues}
+        )
+
+    def is_outdated(self, read: Read) -> bool:
+        """Returns whether a message may be missing in this whole queue, which is then read again.
+
+        One that was put back meanwhile may have been read as being sent: the next one of its chat would be sent first.
+        """
+        asked = self.asked.get(read.instance.pk)
+        if asked is None or asked[0] == self.queues[read.instance.pk].lane.revision:
+            return False
+        asked[1][read.instance.pk] = None
+        return True
 
     def add_read(self, read: Read, *, stopping: bool = False) -> None:
         """Take over a queue that was read, or what is new in it."""
@@ -97,10 +118,10 @@ class OwnedQueues:
         lane.send_delay = read.instance.send_delay
         lane.not_before = max(lane.not_before, read.not_before)
         lane.note_starts(read.starts)
-        if read.is_whole:
+        if read.is_whole and not self.is_outdated(read):
             lane.replace(read.messages)
             lane.note_whole(read.first)
-        else:
+        elif not read.is_whole:
             lane.add([waiting for waiting in read.messages if waiting.number > lane.last_number])
         self.lanes.changed(lane)
 
@@ -154,6 +175,7 @@ class OwnedQueues:
             del self.queues[key]
             self.lanes.forget(key)
             self.sharing.forget(key)
+            self.asked.pop(key, None)
             self.empty_since.pop(key, None)
 
     @property

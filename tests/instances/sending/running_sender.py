@@ -1,4 +1,4 @@
-"""A sender in a thread of the test, which can read what it knows."""
+"""A sender in this process: the test can read what it knows."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ def running_sender() -> Iterator[Sender]:
             thread.join(60)
         assert not thread.is_alive()
         assert not sender.sweeper.is_alive()
+
+
+@contextmanager
+def open_sender() -> Iterator[Sender]:
+    """A sender whose threads are not started."""
+    with worker_slots.hold_slot(Role.OUTGOING, range(1)) as slot:
+        assert slot is not None
+        sender = Sender(slot, None, lambda: None)
+        try:
+            yield sender
+        finally:
+            sender.sweeper.session.close()
+            sender.transfers.close()
+            sender.wakeup.close()

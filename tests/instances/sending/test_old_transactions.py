@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -27,7 +26,7 @@ from tests.factories import InstanceFactory
 from tests.hooks.dispatch.claiming import wait_until_unlocked
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
-from tests.instances.sending.running_sender import running_sender
+from tests.instances.sending.running_sender import open_sender, running_sender
 from tests.instances.sending.sending import (
     assert_nothing_lost,
     in_order,
@@ -50,20 +49,6 @@ def me() -> Iterator[Session]:
     with worker_slots.connect() as session:
         session.execute("SELECT pg_advisory_lock(%s)", [ME])
         yield session
-
-
-@contextmanager
-def open_sender() -> Iterator[Sender]:
-    """A sender whose threads are not started."""
-    with worker_slots.hold_slot(Role.OUTGOING, range(1)) as slot:
-        assert slot is not None
-        sender = Sender(slot, None, lambda: None)
-        try:
-            yield sender
-        finally:
-            sender.sweeper.session.close()
-            sender.transfers.close()
-            sender.wakeup.close()
 
 
 def add_queue(sender: Sender, instance: Instance, *numbers: int) -> None:
