@@ -18,6 +18,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models.signals import post_migrate
 from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from psycopg.pq import TransactionStatus
 
 from chatapi.runtime.postgres import server as postgres_server
@@ -41,6 +43,12 @@ from tests.workers import (  # noqa: F401 - hooks of pytest
 # kill it and wait until it has recovered, or drive a browser.
 TIMEOUTS = {"acceptance": 600, "attacks": 600, "browser": 600, "faults": 900, "receivers": 600}
 PRODUCT_TIMEOUT = 2 * READY_SECONDS
+
+# On a slow machine an example may take longer than 200 ms, and the first data than a second: neither is a failure.
+hypothesis_settings.register_profile(
+    "slow machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("slow machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hooks.filters import Filters, InvalidFilters, check, matches
@@ -68,11 +68,6 @@ filter_values = st.builds(
 )
 
 
-# on a busy machine the first value can take a second
-patient = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-
-
-@patient
 @given(filters=filter_values, name=st.sampled_from(list(EVENTS)))
 def test_more_filters_never_match_more(filters: Filters, name: str) -> None:
     """Removing any filter keeps every event that matched."""
@@ -82,7 +77,6 @@ def test_more_filters_never_match_more(filters: Filters, name: str) -> None:
             assert matches(filters._replace(**{field: empty}), EVENTS[name])
 
 
-@patient
 @given(filters=filter_values)
 def test_accepted_filters_match_something_unless_chats_exclude_each_other(filters: Filters) -> None:
     try:

@@ -204,7 +204,7 @@ def sites(draw: st.DrawFn) -> Site:
 
 
 @given(sites())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_lanes_keep_their_order_and_limits_and_finish(site: Site) -> None:
     site.run()
     for lane, mode in enumerate(site.modes):

@@ -201,7 +201,7 @@ def test_no_window_has_more_starts_than_the_rate(starts: list[float], rate: Rate
         assert at[place + rate.messages] - at[place] >= rate.seconds * 0.999999
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     chats=st.lists(st.sampled_from("abcd"), min_size=1, max_size=40),
     fates=st.lists(st.sampled_from(["sent", "sent", "sent", "again", "failed", "down"]), min_size=200),

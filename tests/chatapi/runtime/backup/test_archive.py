@@ -59,7 +59,7 @@ WHOLE = archive()
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(0, 7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_flipped_bit_is_found_unless_nothing_depends_on_it(at: int, bit: int) -> None:
     changed = bytearray(WHOLE)
     changed[at] ^= 1 << bit
@@ -70,7 +70,7 @@ def test_a_flipped_bit_is_found_unless_nothing_depends_on_it(at: int, bit: int) 
 
 
 @given(st.integers(0, len(WHOLE) - 3 * 512))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_missing_end_is_found(length: int) -> None:
     with pytest.raises(DamagedBackup):
         contents(WHOLE[: min(length, WHOLE.index(b"manifest.sha256"))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from instances.channels.xmpp.reading import ENCRYPTED, Found, Invitation, Reader, Room
@@ -265,7 +265,6 @@ ELEMENTS = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(["chat", "groupchat", "error", "normal", "headline", "x"]),
     st.one_of(
