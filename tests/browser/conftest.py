@@ -6,12 +6,16 @@ event loop in this thread for as long as it lives, and Django refuses its databa
 A page's first route is added before the page is loaded: Chromium tells the page's process to intercept, and a key
 pressed at once overtakes that. While the page's script was busy, 2 of 100 first requests were sent past the route; with
 the route first, none of 100.
+
+A click that leads to another page waits until that page is loaded: on a busy machine, the next click would come before
+the page's script, which handles it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.browser import walk
 from tests.product import Product
@@ -21,6 +25,28 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
 ]  # fmt: skip
+# ms, instead of Playwright's 5 s: a delivery and the poll that shows it may take longer on a busy machine.
+EXPECT_TIMEOUT = 60_000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def busy_machine() -> Iterator[None]:
+    """Lets expectations wait long enough, and clicks and keys until the page that they lead to is loaded."""
+    expect.set_options(timeout=EXPECT_TIMEOUT)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("click", "press"):
+            patch.setattr(Locator, name, and_load(getattr(Locator, name)))
+        yield
+
+
+def and_load(action: Callable[..., None]) -> Callable[..., None]:
+    """Returns the action, which waits for the start of a navigation, followed by a wait for the page to be loaded."""
+
+    def act(locator: Locator, *arguments: Any, **options: Any) -> None:
+        action(locator, *arguments, **options)
+        locator.page.wait_for_load_state()
+
+    return act
 
 
 @pytest.fixture(scope="module")

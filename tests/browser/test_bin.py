@@ -30,7 +30,7 @@ def send(address: str, *bodies: str) -> None:
     for body in bodies:
         url = address.replace("localhost", "127.0.0.1")
         request = urllib.request.Request(url, body.encode(), {"Content-Type": "text/plain"})
-        urllib.request.urlopen(request, timeout=20).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
 
 def test_the_keys_do_what_the_help_says_and_a_shared_link_is_read_on_a_phone(
@@ -204,7 +204,7 @@ class Loading:
         """Presses the keys, of which the first requests the URL; returns the request, to be continued or aborted."""
         self.path, self.held = urlsplit(url).path, None
         self.page.keyboard.press(names[0])
-        for _ in range(1000):
+        for _ in range(6000):
             if self.held is not None:
                 break
             self.page.wait_for_timeout(10)

@@ -18,6 +18,7 @@ MOST_TABS = 60
 def tab_to(page: Page, wanted: Locator) -> Locator:
     """Presses Tab until the wanted one has the focus; it must be within reach, and the focus must be seen."""
     expect(wanted).to_be_visible()
+    page.wait_for_load_state()
     for _ in range(MOST_TABS):
         if wanted.evaluate("(one) => one === document.activeElement"):
             assert wanted.evaluate("(one) => one.matches(':focus-visible')")
