@@ -48,7 +48,7 @@ WAIT_FOR_DELIVERY = """
 import time
 from hooks.models import Hook, State
 hooks = Hook.objects.filter(endpoint__instance__number={number}, state=State.DELIVERED)
-until = time.monotonic() + 30
+until = time.monotonic() + 60
 while not hooks.exists() and time.monotonic() < until:
     time.sleep(0.2)
 """
