@@ -365,8 +365,10 @@ def test_chromium_runs_nothing_of_the_markup(planted: Target) -> None:
         bodies["/control"] = LONG.encode()
         before = len(found)
         page.goto("/control", wait_until="load")
-        page.wait_for_timeout(200)
-        ran = found[before:]
+        for _ in range(300):
+            if ran := found[before:]:
+                break
+            page.wait_for_timeout(100)
         del found[before:]
         browser.close()
     assert len(bodies) > 60
