@@ -54,7 +54,7 @@ class Lane:
         self.last_number = 0  # the highest that is known
         # Whether all that wait up to that number are known, so that only higher ones have to be read.
         self.is_whole = False
-        # How often a message was put back, or those that wait were dropped: what was read before is out of date.
+        # How often a message was put back or became unknown: what was read before is out of date.
         self.revision = 0
         self.ended_up_to = (
             0  # no message with a number up to this will wait again: one that is resent gets a new one
@@ -102,9 +102,13 @@ class Lane:
     def drop_waiting(self) -> None:
         """Forget the messages that wait: the queue is empty, or may not be sent now. It has to be read again."""
         if self.chats:
-            self.revision += 1
             self.replace([])
-            self.is_whole = False
+            self.note_missing()
+
+    def note_missing(self) -> None:
+        """A message that waits is not known here: until the queue was read again, no newer one may be added."""
+        self.revision += 1
+        self.is_whole = False
 
     def note_whole(self, first: int | None) -> None:
         """The whole queue was read, and this was its lowest number; None: it was empty.

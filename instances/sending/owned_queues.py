@@ -118,11 +118,13 @@ class OwnedQueues:
         lane.send_delay = read.instance.send_delay
         lane.not_before = max(lane.not_before, read.not_before)
         lane.note_starts(read.starts)
-        if read.is_whole and not self.is_outdated(read):
+        if not read.is_whole and lane.is_whole:
+            lane.add([waiting for waiting in read.messages if waiting.number > lane.last_number])
+        elif not read.is_whole:  # messages were dropped while these were read, which must not be sent before
+            self.to_read_again[key] = None
+        elif not self.is_outdated(read):
             lane.replace(read.messages)
             lane.note_whole(read.first)
-        elif not read.is_whole:
-            lane.add([waiting for waiting in read.messages if waiting.number > lane.last_number])
         self.lanes.changed(lane)
 
     def compare(self, swept: Swept) -> None:

@@ -115,6 +115,7 @@ class Results:
             lane.unrecorded.discard(ended.outgoing.pk)
             # it was carried out in this process, or could not be recorded
             if isinstance(recorded, RetriedMessage):
+                lane.note_missing()
                 self.owned.to_read_again[lane.key] = None
         elif isinstance(recorded, RetriedMessage):
             self.lanes.put_back(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from instances.actions.sending.record import RetriedMessage, record_results
+from instances.channels.queued_messages import message_to_send
+from instances.channels.requests import Unlinked
 from instances.models import Instance, OutgoingMessage, SendState
 from instances.sending.database_threads import Claimer
 from instances.sending.sender import Sender
-from instances.sending.tries import Ended
+from instances.sending.tries import Ended, Sending
 from tests.factories import InstanceFactory
 from tests.instances.sending.running_sender import open_sender
 from tests.instances.sending.sending import queue_messages
@@ -72,3 +74,46 @@ def test_a_message_that_was_put_back_while_the_queue_was_read_is_sent_before_the
         sender.collect_thread_results()
         assert known(sender, instance) == ["0", "1"]
         assert not sender.owned.has_work
+
+
+def read_one_new(sender: Sender, instance: Instance) -> None:
+    """A new message is read; the sender has not looked at it yet."""
+    queue_messages(instance, 1, chats=1, first=2)
+    sender.owned.note_notification(instance.pk)
+    sender.owned.own_and_read()
+    run_jobs(sender.claimer)
+
+
+def test_a_new_message_that_is_read_while_others_are_dropped_is_sent_after_them() -> None:
+    """The messenger refuses the credentials, and the instance is linked again at once."""
+    instance = InstanceFactory()
+    queue_messages(instance, 2, chats=1)
+    with open_sender() as sender:
+        taken = take_first(sender, instance)
+        read_one_new(sender, instance)
+        queue = sender.owned.queues[instance.pk]
+        sending = Sending(queue, taken, message_to_send(taken, queue.channel))
+        sender.results.end_try(sending, Unlinked("The token was revoked."))
+        sender.collect_thread_results()
+        assert known(sender, instance) == []
+        sender.owned.own_and_read()
+        run_jobs(sender.claimer)
+        sender.collect_thread_results()
+        assert known(sender, instance) == ["1", "2"]
+
+
+def test_a_new_message_is_sent_after_one_whose_result_could_not_be_stored() -> None:
+    instance = InstanceFactory()
+    queue_messages(instance, 2, chats=1)
+    with open_sender() as sender:
+        taken = take_first(sender, instance)
+        read_one_new(sender, instance)
+        sender.lanes.end(sender.owned.queues[instance.pk].lane, taken.pk)
+        put_back(sender, taken)
+        sender.recorder.recorded[0][0].has_left = True
+        sender.collect_thread_results()
+        assert known(sender, instance) == ["1"]
+        sender.owned.own_and_read()
+        run_jobs(sender.claimer)
+        sender.collect_thread_results()
+        assert known(sender, instance) == ["0", "1", "2"]
