@@ -18,6 +18,7 @@ from tests.hooks.dispatch.dispatching import Dispatch, Held, emit, states, wait_
 from tests.receiver import Answer, Received, Receiver
 
 pytestmark = pytest.mark.usefixtures("checked")
+LATER = {"Retry-After": "600"}  # the retry is not due while the test still looks at the first attempt
 
 
 def endpoint(url: str, *, guaranteed: bool = False, parallel: bool = False) -> Endpoint:
@@ -36,6 +37,18 @@ def wait_for(hook: Hook, wanted: State) -> Hook:
 
 def wait_for_attempts(count: int) -> None:
     wait_until(lambda: Attempt.objects.count() >= count, f"{count} attempts are recorded")
+
+
+def owner_of_lane(*running: Dispatch) -> Dispatch:
+    """Returns the dispatcher that owns the only lane.
+
+    Both run before the hook is sent: the deadline of its request would be over before another one has started.
+    """
+    owner = Lane.objects.get().owner
+    assert owner is not None
+    pid = Runner.objects.get(pk=owner).pid
+    [found] = [each for each in running if each.process.pid == pid]
+    return found
 
 
 # -- one hook
@@ -87,7 +100,7 @@ def test_without_guaranteed_hooks_a_500_fails_the_hook(tmp_path: Path) -> None:
 
 
 def test_with_guaranteed_hooks_all_three_attempts_are_logged(tmp_path: Path) -> None:
-    with Receiver([(500, {}, b"a"), (500, {}, b"b"), (200, {}, b"c")]) as receiver, Dispatch(tmp_path):
+    with Receiver([(500, LATER, b"a"), (500, LATER, b"b"), (200, {}, b"c")]) as receiver, Dispatch(tmp_path):
         [hook] = emit(endpoint(receiver.url, guaranteed=True))
         for made in (1, 2):
             receiver.wait_for(made)
@@ -116,7 +129,7 @@ def test_a_retry_is_sent_when_it_is_due(tmp_path: Path) -> None:
 
 
 def test_a_retry_waits_while_the_url_is_removed_and_goes_to_the_next_one(tmp_path: Path) -> None:
-    with Receiver([(500, {}, b"")]) as old, Receiver() as new, Dispatch(tmp_path):
+    with Receiver([(500, LATER, b"")]) as old, Receiver() as new, Dispatch(tmp_path):
         alice = endpoint(old.url, guaranteed=True)
         [hook] = emit(alice)
         wait_for(hook, State.RETRYING)
@@ -273,7 +286,7 @@ def test_a_hanging_endpoint_does_not_delay_another(tmp_path: Path) -> None:
 
 def test_a_failed_hook_does_not_block_its_lane(tmp_path: Path) -> None:
     def answer(received: Received) -> Answer:
-        return (500 if received.json()["n"] == 0 else 200), {}, b""
+        return (500, LATER, b"") if received.json()["n"] == 0 else (200, {}, b"")
 
     with Receiver(answer) as receiver, Dispatch(tmp_path):
         first, *rest = emit(endpoint(receiver.url, guaranteed=True), 5)
@@ -335,34 +348,36 @@ def test_sigterm_finishes_requests_in_flight_and_hands_the_rest_back(tmp_path: P
 
 def test_after_kill_9_another_dispatcher_takes_over_and_nothing_is_lost(tmp_path: Path) -> None:
     slow = Held()
-    with Receiver(slow) as receiver, Dispatch(tmp_path) as dying:
+    with Receiver(slow) as receiver, Dispatch(tmp_path) as one, Dispatch(tmp_path) as other:
         made = emit(endpoint(receiver.url), 5)
         slow.wait_for_arrival()
-        with Dispatch(tmp_path):
-            dying.kill()
-            in_flight = {request.json()["n"] for request in receiver.requests}
-            slow.release.set()
-            wait_for(made[-1], State.DELIVERED)
+        owner_of_lane(one, other).kill()
+        in_flight = {request.json()["n"] for request in receiver.requests}
+        slow.release.set()
+        wait_for(made[-1], State.DELIVERED)
     arrived = Counter(request.json()["n"] for request in receiver.requests)
-    assert 0 in in_flight
-    assert len(in_flight) <= 4  # the next hook is sent when the one before has no response for 2 s
-    assert arrived == {n: 2 if n in in_flight else 1 for n in range(5)}  # only hooks in flight are sent twice
+    twice = {n for n in arrived if arrived[n] == 2}
+    assert arrived == {n: 2 if n in twice else 1 for n in range(5)}
+    # Only hooks in flight are sent twice. One request may have been sent that the receiver had not read yet.
+    assert 0 in in_flight <= twice
+    assert len(twice - in_flight) <= 1
+    assert len(twice) <= 4  # the next hook is sent when the one before has no response for 2 s
     assert {state(hook) for hook in made} == {State.DELIVERED}
     assert Attempt.objects.count() == 5
 
 
 def test_a_frozen_dispatcher_loses_its_lanes_and_overwrites_nothing(tmp_path: Path) -> None:
     slow = Held()
-    with Receiver(slow) as receiver, Dispatch(tmp_path) as stuck:
+    with Receiver(slow) as receiver, Dispatch(tmp_path) as one, Dispatch(tmp_path) as other:
         [hook] = emit(endpoint(receiver.url))
         slow.wait_for_arrival()
-        with Dispatch(tmp_path):
-            stuck.process.send_signal(signal.SIGSTOP)
-            Lane.objects.update(until=timezone.now() - timedelta(seconds=1))  # as after 30 s
-            receiver.wait_for(2, 30)
-            slow.release.set()
-            wait_for(hook, State.DELIVERED)
-            stuck.process.send_signal(signal.SIGCONT)
-            wait_until(lambda: hook.attempts.count() == 2, "both requests are in the log")
+        stuck = owner_of_lane(one, other).process
+        stuck.send_signal(signal.SIGSTOP)
+        Lane.objects.update(until=timezone.now() - timedelta(seconds=1))  # as after 30 s
+        receiver.wait_for(2)
+        slow.release.set()
+        wait_for(hook, State.DELIVERED)
+        stuck.send_signal(signal.SIGCONT)
+        wait_until(lambda: hook.attempts.count() == 2, "both requests are in the log")
     hook.refresh_from_db()
     assert (hook.state, hook.attempts_made) == (State.DELIVERED, 1)
