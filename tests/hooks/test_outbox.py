@@ -13,6 +13,7 @@ from hooks.actions.endpoints import configure, override_url
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Tally
 from hooks.outbox import Event
 from tests.factories import InstanceFactory
+from tests.hooks.notifications import received
 
 
 def emit(endpoint: Endpoint, body: bytes = b"{}", skip: SkipReason | None = None) -> Hook:
@@ -192,5 +193,5 @@ def test_a_commit_wakes_the_dispatchers_and_a_rollback_does_not() -> None:
             transaction.set_rollback(True)
         with transaction.atomic():
             emit(endpoint, skip=SkipReason.FLAG_OFF)
-        notes = {(note.channel, note.payload) for note in session.notifies(timeout=0.5)}
+        notes = set(received(session))
     assert notes == {("hooks", str(endpoint.pk))}

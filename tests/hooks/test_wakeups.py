@@ -22,6 +22,7 @@ from instances.channels.sandbox.actions.receipts import CHANNEL_WORK, wake_sendi
 from instances.models import Instance, Message
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import Dispatch, emit, states, wait_until
+from tests.hooks.notifications import received
 from tests.receiver import Receiver
 from tests.threads import results_in_threads
 
@@ -38,18 +39,6 @@ def listening() -> Iterator[psycopg.Connection[Any]]:
         for channel in (CHANNEL, outbox.CHANNEL, OUTGOING_CHANNEL):
             session.execute(f"LISTEN {channel}")
         yield session
-
-
-def received(session: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """Sends what waits, then returns all notifications, in the order of their commits."""
-    notifier.close()
-    session.execute("SELECT pg_notify(%s, 'end')", [CHANNEL])
-    found: list[tuple[str, str]] = []
-    for note in session.notifies(timeout=30):
-        if note.payload == "end":
-            break
-        found.append((note.channel, note.payload))
-    return found
 
 
 # -- what is sent
@@ -152,7 +141,7 @@ def test_a_broken_session_is_replaced(listening: psycopg.Connection[Any]) -> Non
     notify_after_commit(CHANNEL, "first")
     note = next(listening.notifies(timeout=30))
     assert note.payload == "first"
-    listening.execute("SELECT pg_terminate_backend(%s, 5000)", [note.pid])
+    listening.execute("SELECT pg_terminate_backend(%s, 60000)", [note.pid])
     notify_after_commit(CHANNEL, "second")
     assert received(listening) == [(CHANNEL, "second")]
 
@@ -175,13 +164,14 @@ def test_a_wakeup_that_cannot_be_sent_does_not_fail_its_caller(
 
 def test_a_forked_child_sends_its_own_wakeups_before_it_ends(listening: psycopg.Connection[Any]) -> None:
     notifier.add(CHANNEL, "parent")  # its thread and its session do not exist in the child
-    wait_until(lambda: notifier.session, "the session is open")
+    assert [note.payload for note in listening.notifies(timeout=60, stop_after=1)] == ["parent"]
+    assert notifier.session
     child = multiprocessing.get_context("fork").Process(target=notifier.add, args=(CHANNEL, "child"))
     child.start()
     child.join()
     assert child.exitcode == 0
     notifier.add(CHANNEL, "parent again")
-    assert received(listening) == [(CHANNEL, "parent"), (CHANNEL, "child"), (CHANNEL, "parent again")]
+    assert received(listening) == [(CHANNEL, "child"), (CHANNEL, "parent again")]
 
 
 # -- a lost wake-up
