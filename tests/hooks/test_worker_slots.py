@@ -8,6 +8,7 @@ from django_q.models import OrmQ
 from hooks import tasks, worker_slots
 from hooks.models import Role, Runner
 from hooks.worker_slots import WorkerSlot, count_held_slots, ensure_running, hold_slot
+from tests.hooks.dispatch.claiming import wait_until_unlocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,6 +39,8 @@ def test_a_run_with_its_lock_and_a_heartbeat_is_alive(run: WorkerSlot) -> None:
 def test_a_run_is_replaced_as_soon_as_its_session_has_ended(run: WorkerSlot) -> None:
     """As after kill -9 of its process: the heartbeat is recent, and the lock is free."""
     run.session.close()
+    with worker_slots.connect() as session:
+        wait_until_unlocked(session, run.id)
     assert not ensure_running(Role.DISPATCH, 1, TASK)
     assert requested() == [TASK]
     assert not ensure_running(Role.DISPATCH, 1, TASK)

@@ -579,13 +579,13 @@ def test_a_claim_that_runs_long_after_its_begin_misses_no_retry(
     monkeypatch.setattr("hooks.dispatch.retry_windows.OVERLAP", 0.5)
     windows, reading = RetryWindows(), Reading(me)
     first, second = (retrying(hook, seconds_ago=0) for hook in emit(lane, 2))
-    later = timezone.now() + timedelta(seconds=1)
-    Hook.objects.filter(pk=second.pk).update(next_attempt_at=later)
+    Hook.objects.filter(pk=second.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
     assert reading.claim(lane, windows) == [first.pk]
     find_turns = claim.find_turns
 
     def wait(*arguments: Any) -> Any:
-        time.sleep(2)  # the second retry is due, and that is longer ago than the overlap
+        Hook.objects.filter(pk=second.pk).update(next_attempt_at=timezone.now())
+        time.sleep(1)  # the second retry is due, and that is longer ago than the overlap
         return find_turns(*arguments)
 
     monkeypatch.setattr(claim, "find_turns", wait)
@@ -612,7 +612,7 @@ def run_dispatcher(slot: worker_slots.WorkerSlot) -> tuple[loop.Dispatcher, thre
 def stop(dispatcher: loop.Dispatcher, running: threading.Thread) -> None:
     dispatcher.claimer.lost_slot = True
     dispatcher.wakeup.wake()
-    running.join(30)
+    running.join(60)
     assert not running.is_alive()
 
 
@@ -630,7 +630,8 @@ def test_hooks_and_retries_do_not_wait_for_a_sweep_that_takes_long(monkeypatch: 
 
     def answer(received: Received) -> Answer:
         arrived.append(received)
-        return (500 if len(arrived) == 1 else 200), {}, b""
+        # the retry is due when the test says so
+        return (500, {"Retry-After": "600"}, b"") if len(arrived) == 1 else (200, {}, b"")
 
     with Receiver(answer) as receiver, worker_slots.hold_slot(Role.DISPATCH, range(1)) as slot:
         assert slot is not None

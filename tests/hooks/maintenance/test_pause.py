@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -233,7 +234,10 @@ def test_a_lane_not_resumed_recently_has_no_limit() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_after_a_resume_a_backlog_is_claimed_slowly(session: psycopg.Connection[Any]) -> None:
+def test_after_a_resume_a_backlog_is_claimed_slowly(
+    session: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     lane, other = (InstanceFactory(url="http://a.example/").endpoint for _ in range(2))
     emit(lane, 20)
     emit(other, 20)
