@@ -61,7 +61,7 @@ def in_order(number: int, *, chats: int) -> dict[str, list[int]]:
     return {f"{phone(chat)}@c.us": list(range(chat, number, chats)) for chat in range(min(chats, number))}
 
 
-def wait_until_empty(*instances: Instance, seconds: float = 60) -> None:
+def wait_until_empty(*instances: Instance, seconds: float = 120) -> None:
     waiting = OutgoingMessage.objects.waiting().filter(instance__in=instances)
     wait_until(lambda: not waiting.exists(), "all queues are empty", seconds)
 

@@ -1,5 +1,6 @@
 """One message of the API is cancelled or resent; none is lost or sent twice, also while a sender works."""
 
+import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -30,7 +31,7 @@ from instances.models import (
 )
 from instances.sending import claims, outgoing
 from tests.factories import InstanceFactory, fail_message
-from tests.instances.test_concurrency import TIMES, run_in_threads
+from tests.instances.test_concurrency import THREADS, TIMES, run_in_threads
 
 ANNA = "17680561234@c.us"
 pytestmark = pytest.mark.django_db
@@ -242,20 +243,28 @@ def test_messages_are_cancelled_and_resent_while_senders_work(
     monkeypatch.setattr(channel, "carry_out", remember)
     expected = [f"{thread} {number}" for thread in (0, 1) for number in range(TIMES)]
     cancelled: list[str] = []
+    connected = threading.Barrier(THREADS)
+    finished: list[int] = []  # threads that have added all of their messages
+
+    def add(mine: Instance, thread: int) -> None:
+        for number in range(TIMES):
+            message = send_message(mine, chat_id=ANNA, body=f"{thread} {number}")
+            if number % 5 == 0 and OutgoingMessage.objects.filter(pk=message.pk, last_try_at=None).exists():
+                fail_if_free(message)
 
     def work(thread: int) -> None:
         mine = Instance.objects.get(pk=instance.pk)
-        for number in range(TIMES):
-            if thread < 2:
-                message = send_message(mine, chat_id=ANNA, body=f"{thread} {number}")
-                if (
-                    number % 5 == 0
-                    and OutgoingMessage.objects.filter(pk=message.pk, last_try_at=None).exists()
-                ):
-                    fail_if_free(message)
-            elif thread < 4:
+        connected.wait(60)
+        if thread < 2:
+            try:
+                add(mine, thread)
+            finally:
+                finished.append(thread)
+        elif thread < 4:
+            for _ in range(TIMES):
                 outgoing.send_due()
-            else:
+        else:
+            while len(finished) < 2:
                 change(mine, cancelled)
 
     run_in_threads(work)

@@ -143,18 +143,21 @@ def test_an_instance_that_another_session_has_locked_does_not_hold_another(
 ) -> None:
     """The deletion of a million messages keeps such locks for minutes."""
     locked, other = InstanceFactory(), InstanceFactory()
-    messenger.order(instance=locked.number, latency=1.0)
+    messenger.order(instance=locked.number, latency=4.0)  # the lock is taken before the first response
     messenger.order(instance=other.number, latency=0.3)
-    queue_messages(locked, 6, chats=2)
     waiting = OutgoingMessage.objects.waiting().filter(instance=locked)
-    wait_until(lambda: waiting.filter(state=SendState.SENDING).count() == 2, "two messages are being sent")
     column = "id" if table is Instance else "instance_id"
     with worker_slots.connect() as session, session.transaction():
+        queue_messages(locked, 6, chats=2)
+        wait_until(
+            lambda: waiting.filter(state=SendState.SENDING).count() == 2, "two messages are being sent"
+        )
         session.execute(
             f"SELECT FROM {table._meta.db_table} WHERE {column} = %s FOR NO KEY UPDATE", [locked.pk]
         )
+        messenger.order(instance=locked.number, latency=0.1)
         queue_messages(other, 12, chats=1)
-        wait_until_empty(other, seconds=30)
+        wait_until_empty(other)
         assert waiting.count() == 6
     wait_until_empty(locked)
     assert arrived(messenger, locked) == sent(locked) == in_order(6, chats=2)
@@ -256,7 +259,9 @@ def test_a_sender_hands_over_and_its_successor_sends_the_rest(monkeypatch: pytes
     assert requested == [tasks.SEND_OUTGOING]
     assert OutgoingQueue.objects.get(pk=instance.pk).owner is None
     assert OutgoingMessage.objects.filter(state="queued").exists()
-    tasks.send_outgoing(4.0)
+    for _ in range(10):  # on a slow machine one run may send two of three
+        if OutgoingMessage.objects.exists():
+            tasks.send_outgoing(4.0)
     assert sent(instance) == in_order(3, chats=2)
     numbers = sending_numbers()
     assert (numbers.results["sent"], numbers.waiting, numbers.senders) == (3, 0, 0)

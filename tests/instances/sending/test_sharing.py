@@ -81,5 +81,5 @@ def test_the_share_counts_living_senders_and_queues_that_may_be_sent() -> None:
         claims.give_up(first.session, first.id, [instances[1].pk])
         assert OutgoingQueue.objects.get(pk=instances[1].pk).owner is None
         second.session.close()  # dies
-        wait_until(lambda: claims.find_share(first.session) is None, "the other sender is dead", 10)
+        wait_until(lambda: claims.find_share(first.session) is None, "the other sender is dead")
     connection.close()
