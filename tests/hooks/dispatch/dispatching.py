@@ -101,7 +101,7 @@ class Dispatch:
             self.reader.join()
 
 
-def wait_until(true: Callable[[], T], what: str, seconds: float = 30) -> T:
+def wait_until(true: Callable[[], T], what: str, seconds: float = 120) -> T:
     """Returns the first true value. Raises AssertionError with `what` after `seconds`."""
     until = time.monotonic() + seconds
     while not (found := true()):
@@ -136,5 +136,5 @@ class Held:
         self.release.wait(60)
         return self.status, {}, b""
 
-    def wait_for_arrival(self, seconds: float = 30) -> None:
+    def wait_for_arrival(self, seconds: float = 120) -> None:
         assert self.arrived.wait(seconds), f"no request arrived in {seconds} s"
