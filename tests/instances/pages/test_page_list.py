@@ -100,6 +100,14 @@ def test_the_search_finds_names_numbers_phones_and_addresses(alice, many):
     assert "No matching instances" in alice.get("/instances/", {"q": "nobody"}).content.decode()
 
 
+def test_a_state_without_instances_says_so(alice, instance):
+    page = alice.get("/instances/", {"state": "failing"}).content.decode()
+    assert "No instance is in this state." in page
+    assert "The search covers" not in page
+    page = alice.get("/instances/", {"state": "failing", "q": "bob"}).content.decode()
+    assert "The search covers name" in page
+
+
 def test_the_list_is_sorted_as_asked(alice, many):
     assert names(alice) == ["Bakery", "abbey", "Cinema", ""]  # trouble first
     assert names(alice, sort="made") == ["Cinema", "abbey", "Bakery", ""]
