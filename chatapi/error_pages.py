@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import split_domain_port
 from django.middleware.csrf import REASON_BAD_ORIGIN, REASON_NO_CSRF_COOKIE
@@ -99,8 +100,8 @@ class UnreadableSecrets:
 class DeletedMeanwhile:
     """Middleware: 404 if what a request is about was deleted after the view had found it.
 
-    Only a row that refers to a deleted one, or a missing row of these models, counts; other errors stay errors. The
-    wire contract handles this itself.
+    A missing row, or one that refers to a missing row, counts, as in instances/api/errors.py; other errors stay errors.
+    The wire contract handles this itself.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -110,13 +111,7 @@ class DeletedMeanwhile:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        from hooks.models import Endpoint  # models are not loaded yet when the settings are read
-        from instances.models import AlertWebhook, Instance
-
-        is_missing = isinstance(
-            error, Instance.DoesNotExist | Endpoint.DoesNotExist | AlertWebhook.DoesNotExist
-        )
-        if not is_missing and not isinstance(error.__cause__, ForeignKeyViolation):
+        if not isinstance(error, ObjectDoesNotExist) and not isinstance(error.__cause__, ForeignKeyViolation):
             return None
         log.warning("%s %s: a row was deleted meanwhile (%s)", request.method, request.path, error)
         return not_found(request, error)
