@@ -147,6 +147,13 @@ class Homeserver:
             raise NotLinkable("The homeserver does not accept this user id and password.", "password")
         raise refusal(response)
 
+    async def check_password(self, homeserver: str, user: str, password: str) -> None:
+        """Sign in with the password, and out again. Raises NotLinkable, ReceiveFailed."""
+        session = await self.login(homeserver, user, password, device="")
+        token = {"Authorization": f"Bearer {text(session, 'access_token')}"}
+        logout = api.json_request("POST", f"{homeserver}{api.CLIENT}/logout", {}, token)
+        await self.network.send(logout, seconds=SECONDS)
+
     async def whoami(self, homeserver: str, token: str) -> Json:
         """Returns `user_id` and `device_id` of the token. Raises NotLinkable."""
         response = await self.get(
@@ -208,19 +215,24 @@ def continued(saved: Mapping[str, str], user: str, homeserver: str) -> tuple[str
 async def open_session(server: Homeserver, homeserver: str, values: Mapping[str, str], device: str) -> Json:
     """Returns `user_id`, `access_token` and `device_id`: of the token if it is valid, or of a new session.
 
-    `device` is that of the account's former session; "" without one.
+    `device` is that of the account's former session; "" without one. A password that is not needed now is checked all
+    the same: it would be the next to be used, when the session has ended.
 
     Raises:
-        NotLinkable: neither the token nor the password is accepted.
+        NotLinkable: the password is not accepted, or without one the token.
     """
-    token, password = values["access_token"], values["password"]
+    user, token, password = values["user"], values["access_token"], values["password"]
     if token:
         try:
-            return {**await server.whoami(homeserver, token), "access_token": token}
+            session = {**await server.whoami(homeserver, token), "access_token": token}
         except NotLinkable:
             if not password:
                 raise
-    return await server.login(homeserver, values["user"], password, device)
+        else:
+            if password:
+                await server.check_password(homeserver, user, password)
+            return session
+    return await server.login(homeserver, user, password, device)
 
 
 async def position(server: Homeserver, homeserver: str, token: str) -> str:

@@ -136,6 +136,17 @@ def test_a_token_that_is_not_valid_any_more_is_replaced_with_the_password() -> N
     assert mistake(answers, access_token="old", homeserver=SERVER)[0] == "access_token"
 
 
+def test_a_password_is_checked_beside_a_valid_token() -> None:
+    refused: dict[str, Answer] = {f"POST {SERVER}{CLIENT}/login": (403, {"errcode": "M_FORBIDDEN"})}
+    assert mistake(homeserver() | refused, access_token="old", password="wrong", homeserver=SERVER) == (
+        "password",
+        "The homeserver does not accept this user id and password.",
+    )
+    signed_out: dict[str, Answer] = {f"POST {SERVER}{CLIENT}/logout": (200, {})}
+    found = check(homeserver() | signed_out, access_token="old", password="secret", homeserver=SERVER)
+    assert found.credentials == {"access_token": "old", "password": "secret"}
+
+
 def test_neither_password_nor_token_is_a_mistake() -> None:
     assert mistake(homeserver(), homeserver=SERVER) == ("password", "Enter the password or an access token.")
 

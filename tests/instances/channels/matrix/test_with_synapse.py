@@ -239,6 +239,22 @@ def test_a_link_is_checked_before_it_is_saved(synapse: Synapse, bot: Account) ->
     assert refused.value.field == "access_token" and bot.user in refused.value.sentence
 
 
+def device_ids(person: Person) -> set[str]:
+    return {device["device_id"] for device in person.call("GET", "/devices")["devices"]}
+
+
+def test_the_check_of_a_password_leaves_no_session_behind(synapse: Synapse) -> None:
+    person = synapse.register("careful")
+    given = {"user": person.user, "homeserver": synapse.url, "access_token": person.token}
+    with pytest.raises(NotLinkable) as refused:
+        check(password="wrong", **given)
+    assert refused.value.field == "password"
+    before = device_ids(person)
+    found = check(password=person.password, **given)
+    assert found.credentials == {"access_token": person.token, "password": person.password}
+    assert device_ids(person) == before
+
+
 def test_unlinking_signs_out_the_session_of_a_password_and_no_token_that_a_person_entered(
     synapse: Synapse,
 ) -> None:
