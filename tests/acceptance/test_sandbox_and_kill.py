@@ -13,13 +13,14 @@ ANN = "15550100177"
 
 def test_acks_arrive_in_order_although_the_worker_is_killed(product: Product) -> None:
     rest = Rest(product)
+    rest.quiet()
     rest.call("PUT", f"{rest.home}sandbox/contacts/{ANN}/", json={"deliverAfter": 2, "readAfter": 1})
     with Receiver() as receiver:
         rest.call("PATCH", rest.home, json={"webhookUrl": receiver.url, "ackNotificationsOn": True})
         try:
             sent = requests.post(
                 f"{rest.api_url}sendMessage?token={rest.instance['token']}",
-                json={"phone": ANN, "body": "good day"}, timeout=10,
+                json={"phone": ANN, "body": "good day"}, timeout=60,
             ).json()  # fmt: skip
             receiver.wait_for(2)  # the message and "sent"
             product.restart_worker()

@@ -227,7 +227,7 @@ def test_forged_and_repeated_events_change_nothing(product: Product, servers: li
         again = session.event("message.any", written[-1]["payload"])  # of the same message, another event
         session.deliverer.add(again)
         wait_until(lambda: again in session.deliverer.delivered, "all are delivered")
-        time.sleep(1)
+        wait_until(lambda: not waiting_callbacks(product), "all are processed")
         assert sorted(message["body"] for message in linked.messages()) == ["one", "two"]
 
 
