@@ -24,7 +24,7 @@ def run(product: Product, folder: Path, **environment: str) -> subprocess.Comple
     return subprocess.run(
         ["bash", "-c", SCRIPT],
         env={"PATH": os.environ["PATH"], "SITE": product.url, "KEY": product.demo["uid"], **environment},
-        cwd=folder, text=True, capture_output=True, timeout=120,
+        cwd=folder, text=True, capture_output=True, timeout=300,
     )  # fmt: skip
 
 

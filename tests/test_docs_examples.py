@@ -42,7 +42,7 @@ def run(
             "PATH": os.environ["PATH"], "SITE": product.url, "KEY": product.demo["uid"],
             "PYTHONDONTWRITEBYTECODE": "1",
         },
-        text=True, capture_output=True, timeout=120, cwd=folder,
+        text=True, capture_output=True, timeout=300, cwd=folder,
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ class Listen:
 
     def wait(self) -> int:
         code = self.process.wait(60)
-        self.reader.join(10)
+        self.reader.join()  # until the end of what it has printed
         return code
 
 

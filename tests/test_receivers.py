@@ -39,13 +39,13 @@ class Bot:
     def take(self, received: Received) -> Answer:
         """Hands a request on to the bot; its own answer."""
         headers = {name: value for name, value in received.headers.items() if name != "host"}
-        answer = requests.post(f"http://127.0.0.1:{self.port}/", received.body, headers=headers, timeout=10)
+        answer = requests.post(f"http://127.0.0.1:{self.port}/", received.body, headers=headers, timeout=60)
         return answer.status_code, {}, answer.content
 
     def stop(self) -> list[str]:
         self.process.terminate()
-        self.process.wait(10)
-        self.reader.join(10)
+        self.process.wait(60)
+        self.reader.join()
         return self.lines
 
 

@@ -16,15 +16,15 @@ def start_verification(product: Product) -> None:
     """Signs in, opens the page and submits the form, as a browser would."""
     browser = requests.Session()
     login = f"{product.url}/accounts/login/"
-    page = browser.get(login, timeout=20).text
+    page = browser.get(login, timeout=60).text
     data = {
         "csrfmiddlewaretoken": re.findall('name="csrfmiddlewaretoken" value="([^"]+)"', page)[0],
         "login": product.demo["email"],
         "password": product.demo["password"],
     }
-    browser.post(login, data, headers={"Referer": login}, timeout=20).raise_for_status()
+    browser.post(login, data, headers={"Referer": login}, timeout=60).raise_for_status()
     page_url = f"{product.url}/testing/verification/?instance={product.demo['instances'][0]['id']}"
-    page = browser.get(page_url, timeout=20).text
+    page = browser.get(page_url, timeout=60).text
     form = next(
         form for form in re.findall("<form.*?</form>", page, re.DOTALL) if "Start verification" in form
     )
@@ -35,7 +35,7 @@ def start_verification(product: Product) -> None:
         f"{product.url}{action}",
         fields | {"csrfmiddlewaretoken": token},
         headers={"Referer": page_url},
-        timeout=20,
+        timeout=60,
     )
     answer.raise_for_status()
     assert "Verification is running" in answer.text
@@ -56,7 +56,7 @@ def test_after_kill_9_of_all_processes_hooks_go_to_the_own_server_again(tmp_path
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):  # it ended with its parent
                 process.kill()
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family, timeout=60)
         product.lines.clear()
         while not product.printed.empty():
             product.printed.get()
@@ -64,6 +64,6 @@ def test_after_kill_9_of_all_processes_hooks_go_to_the_own_server_again(tmp_path
         product.wait_for(f"Ready: http://localhost:{product.port}")
 
         rest.hello("to the own server")
-        [received] = receiver.wait_for(1, seconds=30)
+        [received] = receiver.wait_for(1)
         assert received.json()["messages"][0]["body"] == "to the own server"
         assert product.manage("hooks", "check").returncode == 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.product import ROOT, free_port
 
 HOME = ROOT / "docs" / "receivers"
-START_SECONDS = 60  # Java compiles its source first, on two busy cores
+START_SECONDS = 180  # Java compiles its source first, on two busy cores
 # C# is not among them: Debian has no .NET.
 LANGUAGES = ("flask", "express", "php", "java", "sheets")
 REPLIES = {"sheets": "Noted."}
@@ -66,7 +66,7 @@ def serving(words: list[str], port: int, printed: Path, environment: Mapping[str
         yield f"http://127.0.0.1:{port}/"
     finally:
         os.killpg(process.pid, signal.SIGTERM)  # its own group: PHP has workers
-        process.wait(10)
+        process.wait(60)
 
 
 def wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, printed: Path) -> None:

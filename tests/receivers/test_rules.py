@@ -59,7 +59,7 @@ class Hooked:
         )
         headers |= more.pop("headers", {})
         headers = {name: value for name, value in headers.items() if value is not None}
-        return requests.post(self.address, data, headers=headers, timeout=10).status_code
+        return requests.post(self.address, data, headers=headers, timeout=60).status_code
 
     def calls(self) -> list[Received]:
         return self.api.requests

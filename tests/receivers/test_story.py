@@ -74,7 +74,7 @@ def delivered(hook: Any) -> bool:
 
 
 def answer_to(rest: Rest, message: Any) -> Any:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not (found := after(rest, message)):
         assert time.monotonic() < until, "no answer came"
         time.sleep(0.05)
@@ -85,12 +85,12 @@ def answer_to(rest: Rest, message: Any) -> Any:
 def after(rest: Rest, message: Any) -> Any:
     """The messages behind this one, as the receiver's own calls would read them."""
     query = {"token": rest.instance["token"], "lastMessageNumber": message["messageNumber"]}
-    return requests.get(f"{rest.api_url}messages", query, timeout=10).json()["messages"]
+    return requests.get(f"{rest.api_url}messages", query, timeout=60).json()["messages"]
 
 
 def hooks(rest: Rest, count: int, **query: str) -> Any:
     """The hooks of the log, newest first, once there are `count` of them and all have ended."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while True:
         found = rest.call("GET", rest.hooks, params=query)["results"]
         if len(found) >= count and all(hook["finishedAt"] for hook in found):
