@@ -50,7 +50,8 @@ def test_a_hook_that_was_received_is_not_called_unreached(
     alice: Client, instance: Instance, settings: Settings,
     fault: Fault, sentence: str, row: str, result: str, phase: str,
 ) -> None:  # fmt: skip
-    settings.HOOKS_DEADLINE_MS = 500
+    if fault is servers.hang:  # the others end the request themselves, however long a busy machine takes
+        settings.HOOKS_DEADLINE_MS = 2_000
     with faulty(fault) as port:
         shown = html.unescape(send(alice, url=f"http://127.0.0.1:{port}/hook"))
     hook = Hook.objects.get()
@@ -73,14 +74,14 @@ def test_a_hook_that_was_received_is_not_called_unreached(
 
 
 def test_the_phase_that_failed_is_the_last_on_the_bar(alice: Client, settings: Settings) -> None:
-    settings.HOOKS_DEADLINE_MS = 500
+    settings.HOOKS_DEADLINE_MS = 2_000
     with faulty(servers.hang) as port:
         send(alice, url=f"http://127.0.0.1:{port}/hook")
     attempt = Hook.objects.get().attempts.get()
     *before, failed = phases_of(attempt)
     assert [part.has_failed for part in before] == [False] * len(before)
     assert (failed.phase.label, failed.has_failed) == ("Waiting for the response", True)
-    assert failed.ms > 300
+    assert failed.ms > 1_000
     attempt.outcome, attempt.error = Outcome.OK, ""
     assert [part.phase.label for part in phases_of(attempt)][-1] == "Download"
 
