@@ -28,7 +28,9 @@ def double() -> Iterator[Telegram]:
 
 def plain_http() -> HTTPXRequest:
     """The library's own client; without TLS it need not read the certificates, which takes seconds."""
-    return HTTPXRequest(read_timeout=20, httpx_kwargs={"verify": False})
+    return HTTPXRequest(
+        read_timeout=60, write_timeout=60, connect_timeout=60, pool_timeout=60, httpx_kwargs={"verify": False}
+    )
 
 
 def call(double: Telegram, bot: Bot, job: Job) -> Any:
@@ -211,8 +213,9 @@ def test_a_second_poll_ends_the_first(double: Telegram) -> None:
     bot = double.add_bot()
 
     async def job(client: telegram.Bot) -> None:
-        first = asyncio.create_task(client.get_updates(timeout=10))
-        await asyncio.sleep(0.3)
+        first = asyncio.create_task(client.get_updates(timeout=50))
+        while not bot.poll:
+            await asyncio.sleep(0.01)
         await client.get_updates(timeout=0)
         with pytest.raises(error.Conflict, match="terminated by other getUpdates"):
             await first
@@ -258,7 +261,7 @@ def test_the_webhook_gets_updates_in_order_until_it_accepts_them(double: Telegra
         with pytest.raises(error.Conflict, match=r"(?i)webhook is active"):
             await client.get_updates(timeout=0)
         double.write(bot, ann, "after")
-        for _ in range(500):
+        for _ in range(3000):
             if (await client.get_webhook_info()).pending_update_count == 0:
                 break
             await asyncio.sleep(0.02)
