@@ -251,18 +251,24 @@ def manage(*words: str, environment: dict[str, str]) -> "subprocess.CompletedPro
     )  # fmt: skip
 
 
+_returned_ports: set[int] = set()
+
+
 def free_port() -> int:
     """Returns a port on which nothing listens, from a range that no one else takes ports from.
 
     The system gives ports from 32768 on to connections and to servers that name none; each worker has its own range
-    below. A port of theirs could be taken before the caller uses it.
+    below. A port of theirs could be taken before the caller uses it. No port is returned twice before all were: the
+    first caller may use it later, or rely on it that nothing listens there.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     begin = 12_000 + 2_000 * (worker % 10)
-    for port in random.SystemRandom().sample(range(begin, begin + 2_000), 2_000):
+    ports = random.SystemRandom().sample(range(begin, begin + 2_000), 2_000)
+    for port in sorted(ports, key=_returned_ports.__contains__):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
+            _returned_ports.add(port)
             return port
     raise AssertionError("No port is free.")
 
