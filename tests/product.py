@@ -29,8 +29,9 @@ from chatapi.runtime.standby_process import NAME as STANDBY
 
 ROOT = Path(__file__).resolve().parent.parent
 FORK = "chatapi-"  # the names of forks begin with it
-RESTART_SECONDS = 30  # a part that ended is started again after 10 s at most
+RESTART_SECONDS = 120  # a part that ended is started again after 10 s at most, and loads the program
 READY_SECONDS = 180  # the first start on two busy cores creates the database and collects the static files
+STOP_SECONDS = 60  # `up` takes 25 at most, on an idle machine
 # With one of these, a folder that was started without it cannot be used.
 OWN_DATA = ("DATABASE_URL", "RUN_AS_USER", "SECRETS_KEY", "SECRETS_KEY_FILE")
 
@@ -85,7 +86,8 @@ class Product:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self.printed = queue.Queue()  # a second start after a kill must not read the end of the first
-        threading.Thread(target=self.read, args=(self.process, self.printed), daemon=True).start()
+        self.reader = threading.Thread(target=self.read, args=(self.process, self.printed), daemon=True)
+        self.reader.start()
 
     def read(self, process: "subprocess.Popen[str]", printed: "queue.Queue[str | None]") -> None:
         assert process.stdout
@@ -108,6 +110,13 @@ class Product:
                 )
             if text in line:
                 return line
+
+    def discard_printed(self) -> None:
+        """Makes wait_for() read only what is printed from now on."""
+        with contextlib.suppress(queue.Empty):
+            while self.printed.get_nowait() is not None:
+                pass
+            self.printed.put(None)  # it has ended
 
     @property
     def demo(self) -> dict[str, Any]:
@@ -143,9 +152,14 @@ class Product:
         return self.first(self.processes, lambda process: process.name() == STANDBY, "the standby process")
 
     def cluster(self) -> "psutil.Process":
-        """Returns the main process of django-q2's cluster, a fork of the worker."""
-        worker = self.part("manage.py", "worker")
-        return self.first(worker.children, lambda process: process.name() == "chatapi-cluster", "the cluster")
+        """Returns the main process of django-q2's cluster."""
+        return self.fork_of_worker("chatapi-cluster")
+
+    def fork_of_worker(self, name: str) -> "psutil.Process":
+        """Returns the worker's child of this name. A worker that was just started is waited for until it has it."""
+        return self.first(
+            lambda: self.part("manage.py", "worker").children(), lambda process: process.name() == name, name
+        )
 
     def first(
         self,
@@ -165,10 +179,12 @@ class Product:
 
     def restart_worker(self) -> None:
         """Restarts the worker and discards what it printed before."""
-        self.part("manage.py", "worker").kill()
-        self.wait_for("The worker was killed (signal 9); restarting", 30)
+        worker = self.part("manage.py", "worker")
+        self.discard_printed()  # an earlier kill has printed the same
+        worker.kill()
+        self.wait_for("The worker was killed (signal 9); restarting")
 
-    def wait_for_ready(self, seconds: float = 60) -> None:
+    def wait_for_ready(self, seconds: float = READY_SECONDS) -> None:
         """Waits until /readyz responds with 200."""
         until, said = time.monotonic() + seconds, ""
         while time.monotonic() < until:
@@ -183,17 +199,38 @@ class Product:
         raise AssertionError(f"Not ready: {said}\n" + "\n".join(self.lines[-40:]))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Sends the signal and waits; returns the exit code. Kills the processes that are left then."""
+        """Sends the signal and waits; returns the exit code. Kills the processes that are left then.
+
+        `lines` is complete then.
+        """
         assert self.process
         family = self.processes()
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(30)
+            return self.process.wait(STOP_SECONDS)
         finally:
-            _gone, left = psutil.wait_procs(family, timeout=3)
-            for process in left:
-                process.kill()
+            for process in still_running(family, 3):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            self.reader.join(60)
+
+
+def still_running(processes: "list[psutil.Process]", seconds: float = STOP_SECONDS) -> "list[psutil.Process]":
+    """Returns the processes that have not ended after so many seconds.
+
+    A zombie has ended: if `up` has too, it is the first process of the machine that takes its exit code, at some time.
+    """
+    until = time.monotonic() + seconds
+    while (left := [process for process in processes if is_alive(process)]) and time.monotonic() < until:
+        time.sleep(0.05)
+    return left
+
+
+def is_alive(process: "psutil.Process") -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def was_started(data_dir: Path) -> bool:

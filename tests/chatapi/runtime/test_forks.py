@@ -98,13 +98,13 @@ def waiting_start(folder: Path) -> Iterator[tuple[Product, psutil.Process]]:
         assert product.process
         top = psutil.Process(product.process.pid)
 
-        def waits() -> bool:
+        def waiting() -> list[psutil.Process]:
+            """The fork, once it has asked for the lock. Another session may have asked for it before."""
             asked = "SELECT 1 FROM pg_stat_activity WHERE starts_with(query, 'SELECT pg_try_advisory_lock')"
-            return first.execute(asked).fetchone() is not None
+            return top.children() if first.execute(asked).fetchone() else []
 
         try:
-            wait_until(waits, "the start waits for the lock", READY_SECONDS)
-            [fork] = top.children()
+            [fork] = wait_until(waiting, "the start waits for the lock", READY_SECONDS)
             yield product, fork
         finally:
             product.stop(signal.SIGKILL)
