@@ -30,7 +30,7 @@ ALWAYS = 10 * HOOKS
 
 
 class Endpoint:
-    """Responds with 200 after 10 ms; after the first `fast` after 200 ms, so a backlog outlives a slow kill."""
+    """Responds with 200 after 10 ms; after the first `fast` after 500 ms, so a backlog outlives a slow kill."""
 
     def __init__(self) -> None:
         self.fast = ALWAYS
@@ -38,7 +38,7 @@ class Endpoint:
 
     def __call__(self, received: Received) -> Answer:
         self.arrived += 1
-        time.sleep(0.2 if self.arrived > self.fast else 0.01)
+        time.sleep(0.5 if self.arrived > self.fast else 0.01)
         return 200, {}, b""
 
 

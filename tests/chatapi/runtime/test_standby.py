@@ -1,6 +1,5 @@
 """The standby process: it continues the work of the worker's processes when they die, and no other work."""
 
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -13,9 +12,10 @@ from chatapi.runtime.standby_process import NAME
 from hooks.models import Role
 from hooks.worker_slots import hold_slot
 from tests.faults.product_instance import create_product_instance, kill, pids_of_role, worker_processes
+from tests.faults.test_kill import ALWAYS, Endpoint
 from tests.hooks.dispatch.dispatching import wait_until
-from tests.product import READY_SECONDS, Product
-from tests.receiver import Answer, Received, Receiver
+from tests.product import READY_SECONDS, STOP_SECONDS, Product, still_running
+from tests.receiver import Receiver
 
 pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 
@@ -31,14 +31,18 @@ def pids(product: Product, role: str) -> list[int]:
 
 
 def wait_until_it_watches(product: Product, *, start: int) -> None:
-    """Waits until the standby process has seen the worker's dispatcher after its first, second, … start.
+    """Waits until the standby process has seen the worker's dispatcher and sender after its first, second, … start.
 
-    It leaves a slot that it never saw held to the worker.
+    It leaves a slot that it never saw held to the worker. If a slow worker was late, it has taken over, and waits
+    again after a minute.
     """
     said = "the standby process would take over"
-    wait_until(
-        lambda: sum(said in line and "role=dispatch" in line for line in product.lines) >= start, said, 60
-    )
+    for role in ("role=dispatch", "role=outgoing"):
+        wait_until(
+            lambda role=role: sum(said in line and role in line for line in product.lines) >= start,  # type: ignore[misc]
+            f"{said}, {role}",
+            180,
+        )
 
 
 def test_it_takes_over_when_the_worker_is_killed_and_its_own_death_has_no_effect(own: Product) -> None:
@@ -54,7 +58,7 @@ def test_it_takes_over_when_the_worker_is_killed_and_its_own_death_has_no_effect
         alice.receive(1, first=1)
         alice.wait_until_delivered(2)
         assert waiting.pid in pids(own, "dispatch")
-        wait_until(lambda: waiting.pid in pids(own, "outgoing"), "it sends messages too")
+        wait_until(lambda: waiting.pid in pids(own, "outgoing"), "it sends messages too", 60)
         kill([waiting])
         alice.receive(1, first=2)
         alice.wait_until_delivered(3)
@@ -71,25 +75,26 @@ def take_over(product: Product) -> psutil.Process:
 
 
 def start_again(product: Product) -> None:
+    product.reader.join(STOP_SECONDS)
     product.lines.clear()  # else what an earlier standby process printed would be counted
     product.start()
     product.wait_for("Ready")
 
 
-def slowly(received: Received) -> Answer:
-    time.sleep(0.05)
-    return 200, {}, b""
-
-
 def test_sigterm_ends_it_while_it_works_and_no_hook_is_sent_twice(own: Product) -> None:
     working = take_over(own)
-    with Receiver(slowly) as receiver:
+    server = Endpoint()
+    server.fast = 10
+    with Receiver(server) as receiver:
         alice = create_product_instance(own.environment, receiver.url)
         alice.receive(100)
         receiver.wait_for(10, 60)
-        assert own.stop() == 0
-        assert not psutil.pid_exists(working.pid)
+        assert own.process
+        own.process.terminate()  # Product.stop() would kill what is left
+        assert own.process.wait(STOP_SECONDS) == 0
+        assert still_running([working], 1) == []
         assert len(receiver.requests) < 100
+        server.fast = ALWAYS
         start_again(own)
         alice.wait_until_delivered(100)
         bodies = [int(request.json()["messages"][0]["body"]) for request in receiver.requests]
@@ -104,8 +109,7 @@ def test_kill_9_of_up_ends_it_while_it_works(own: Product) -> None:
     assert working in family
     own.process.kill()
     own.process.wait()
-    _gone, left = psutil.wait_procs(family, timeout=15)
-    assert left == []
+    assert still_running(family) == []
     start_again(own)
 
 
@@ -124,7 +128,8 @@ def test_it_outlives_the_worker_and_is_replaced_after_its_takeover(own: Product)
     worker = own.part("manage.py", "worker")
     up = psutil.Process(worker.ppid())
     # a fork of the worker, but no child of it
-    assert (second.ppid(), second.cmdline()) == (up.pid, worker.cmdline())
+    wait_until(lambda: second.ppid() == up.pid, "`up` has adopted the second one")
+    assert second.cmdline() == worker.cmdline()
 
     def dispatches() -> bool:
         """Whether the worker, or what it has started by now, dispatches."""
@@ -155,6 +160,7 @@ def test_a_slot_that_was_never_held_is_left_to_the_worker_for_some_seconds(
     monkeypatch: pytest.MonkeyPatch, session: "psycopg.Connection[tuple[object, ...]]"
 ) -> None:
     taken: list[float] = []
+    monkeypatch.setattr(standby, "PATIENCE_SECONDS", 3600.0)
     watch = standby.Watch(Role.DISPATCH, 1, taken.append)
 
     def check() -> int:
