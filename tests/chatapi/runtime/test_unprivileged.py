@@ -19,6 +19,8 @@ from chatapi.runtime import unprivileged
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.postgres.discovery import NAME, ROLE, socket_folder
 from tests.deploy.site import CODE
+from tests.faults import victims
+from tests.matching import find_value
 from tests.product import READY_SECONDS, ROOT, Product, product_environment
 from tests.requirements import cannot_run
 
@@ -71,25 +73,20 @@ def report(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str
 
 
 def test_no_process_of_the_product_is_roots(product: Product) -> None:
-    assert product.process
-    main = psutil.Process(product.process.pid)
-    processes = [main, *main.children(recursive=True)]
-
-    names = " ".join(" ".join(process.cmdline()) for process in processes)
-    assert "chatapi.runtime.web" in names
-    assert product.cluster() in processes
-    assert "postgres" in names
-    assert {uid for process in processes for uid in process.uids()} == {
-        (product.data_dir / "pg").stat().st_uid
-    }
-    assert 0 not in {gid for process in processes for gid in process.gids()}
-    for process in processes:
-        effective = next(
-            int(line.split()[1], 16)
-            for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
-            if line.startswith("CapEff:")
-        )
+    long_lived = {victim(product) for victim in (victims.web, victims.cluster, victims.database)}
+    seen = set()
+    for process in product.processes():
+        try:
+            uids, gids = process.uids(), process.gids()
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        except (psutil.NoSuchProcess, OSError):  # a session of PostgreSQL that has ended, or autovacuum
+            continue
+        seen.add(process)
+        assert set(uids) == {(product.data_dir / "pg").stat().st_uid}
+        assert 0 not in gids
+        effective = int(find_value(r"CapEff:\s*(\w+)", status), 16)
         assert effective & ~(1 << 2) == 0  # at most dac_read_search, if the interpreter lies below /root
+    assert seen >= long_lived
 
 
 def test_the_data_folder_belongs_to_the_user(product: Product) -> None:
@@ -105,7 +102,7 @@ def test_media_folders_and_files_are_closed_to_others(product: Product) -> None:
     answer = requests.post(
         f"{product.url}/instance{instance['id']}/sendFile?token={instance['token']}",
         json={"phone": "17680561234", "filename": "a.txt", "body": "data:text/plain;base64,aGk="},
-        timeout=20,
+        timeout=60,
     ).json()
     assert answer["sent"] is True, answer
 
