@@ -36,7 +36,7 @@ def test_a_process_that_waits_does_not_stop_the_migration_it_waits_for() -> None
         waiting = threading.Thread(target=wait)
         waiting.start()
         try:
-            wait_until(lambda: asked, "the second one asks for the lock")
+            wait_until(lambda: asked, "the second one asks for the lock", 120)
             first.execute("CREATE INDEX CONCURRENTLY built_meanwhile ON hooks_endpoint (id)")
             first.execute("DROP INDEX built_meanwhile")
             assert not got.is_set()
@@ -60,7 +60,7 @@ def test_a_migration_lets_others_pass_while_a_table_is_in_use(monkeypatch: pytes
         undoing = threading.Thread(target=undo)
         undoing.start()
         try:
-            wait_until(lambda: printed.getvalue().count(migrate.IN_USE) > 1, "it has tried twice")
+            wait_until(lambda: printed.getvalue().count(migrate.IN_USE) > 1, "it has tried twice", 120)
             call.execute("SELECT cancel_up_to FROM hooks_endpoint")
         finally:
             dump.rollback()
