@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,8 @@ def test_after_an_error_of_the_database_a_page_is_still_shown() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_all_checks_are_carried_out_in_the_order_of_the_list() -> None:
-    results = carry_out_all([check for check in CHECKS if check.area != Area.SITE])
+    patient = [replace(check, seconds=60.0) for check in CHECKS if check.area != Area.SITE]
+    results = carry_out_all(patient)
     assert [result.check.name for result in results] == [c.name for c in CHECKS if c.area != Area.SITE]
     assert [(result.check.name, result.reason) for result in results if result.reason] == []
 

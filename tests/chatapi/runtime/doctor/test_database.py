@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,17 @@ def test_no_free_connection(
     pointed_at: PointedAt, other: str, admin: psycopg.Connection[Any], database_server: Server
 ) -> None:
     admin.execute(f"ALTER DATABASE {other} CONNECTION LIMIT 1")
+
+    def connect() -> psycopg.Connection[Any] | None:
+        with suppress(psycopg.OperationalError):
+            return psycopg.connect(dsn(database_server, other, WEAK))
+        return None
+
     try:
-        with psycopg.connect(dsn(database_server, other, WEAK)), pointed_at(NAME=other, USER=WEAK):
+        # a session of the test before may still be ending
+        session = wait_until(connect, "no other session is left", 60)
+        assert session
+        with session, pointed_at(NAME=other, USER=WEAK):
             found("database-connection", ERROR, "The database has no free connection.", "max_connections")
     finally:
         admin.execute(f"ALTER DATABASE {other} CONNECTION LIMIT -1")
@@ -115,6 +124,8 @@ def test_few_free_connections(
     pointed_at: PointedAt, other: str, admin: psycopg.Connection[Any], database_server: Server
 ) -> None:
     admin.execute(f"ALTER ROLE {WEAK} CONNECTION LIMIT 10")
+    counted = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{WEAK}'"
+    wait_until(lambda: admin.execute(counted).fetchone() == (0,), "the sessions of the test before ended", 60)
     try:
         with ExitStack() as held, pointed_at(NAME=other, USER=WEAK):
             assert find("connections") == []
@@ -391,6 +402,14 @@ def on_primary(pair: tuple[Server, Server]) -> Iterator[Callable[[str], Any]]:
         session.execute("ALTER SYSTEM RESET ALL")
         session.execute("SELECT pg_reload_conf()")
 
+    def is_reset() -> bool:
+        """Asked in a new session, as the next test does: the server reads its settings later."""
+        with psycopg.connect(superuser(pair[0].path)) as new:
+            changed = "SELECT count(*) FROM pg_settings WHERE sourcefile LIKE '%postgresql.auto.conf'"
+            return new.execute(changed).fetchone() == (0,)
+
+    wait_until(is_reset, "the server has read its settings", 60)
+
 
 def server(of: Server) -> dict[str, Any]:
     """Returns the parameters for pointed_at()."""
@@ -439,7 +458,9 @@ def test_a_standby_that_is_behind(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(upkeep, "LAG_SECONDS", 1)
     with psycopg.connect(superuser(pair[1].path), autocommit=True) as standby, pointed_at(**server(pair[0])):
-        assert find("replication") == []
+        wait_until(
+            lambda: find("replication") == [], "the standby has replayed what the tests before wrote", 60
+        )
         standby.execute("SELECT pg_wal_replay_pause()")
 
         def is_late() -> bool:
