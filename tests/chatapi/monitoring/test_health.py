@@ -1,12 +1,12 @@
 """/healthz and /readyz: 200, or 503 with the first thing that is missing."""
 
 import os
+import re
 import signal
 from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
-import time_machine
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
@@ -48,15 +48,17 @@ def test_ready_with_a_dispatchers_fresh_heartbeat(client: Client) -> None:
 @pytest.mark.parametrize(
     ("role", "seconds_ago", "how_old"),
     [
-        (Role.DISPATCH, 75.2, "the last heartbeat is 75 s old"),
+        (Role.DISPATCH, 75.2, r"the last heartbeat is (\d+) s old"),
         (Role.OUTGOING, 1, "there is no heartbeat"),
     ],
 )
 def test_not_ready_without_one(client: Client, role: Role, seconds_ago: float, how_old: str) -> None:
-    with time_machine.travel(timezone.now(), tick=False):
-        runner(role, seconds_ago)
-        answer = ready(client)
-    assert answer == (503, {"status": "not ready", "reason": f"No dispatcher is running: {how_old}."})
+    runner(role, seconds_ago)
+    status, answer = ready(client)
+    assert (status, set(answer), answer["status"]) == (503, {"status", "reason"}, "not ready")
+    reason = re.fullmatch(rf"No dispatcher is running: {how_old}\.", answer["reason"])
+    assert reason, answer
+    assert all(75 <= int(age) < 135 for age in reason.groups())  # by the clock of the database
 
 
 @pytest.mark.django_db

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import time_machine
 import trustme
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -490,9 +491,10 @@ def test_the_front_does_not_exist_without_a_proof(client: Client, make: Callable
 
 
 def test_a_proof_is_valid_for_a_minute(client: Client) -> None:
-    for age, status in ((0, 200), (VALID_SECONDS - 5, 200), (VALID_SECONDS + 5, 404)):
-        response = client.get(PATH, headers={PROOF_HEADER: make_proof(time.time() - age)})
-        assert response.status_code == status
+    with time_machine.travel(datetime.now(UTC), tick=False):
+        for age, status in ((0, 200), (VALID_SECONDS - 5, 200), (VALID_SECONDS + 5, 404)):
+            response = client.get(PATH, headers={PROOF_HEADER: make_proof(time.time() - age)})
+            assert response.status_code == status
 
 
 def test_the_front_says_what_arrived(site: Site) -> None:
@@ -500,7 +502,7 @@ def test_the_front_says_what_arrived(site: Site) -> None:
         f"{site.product.url}{PATH}",
         headers={PROOF_HEADER: make_proof(), "Host": "other.example.com", "X-Forwarded-For": "198.51.100.7",
                  "X-Forwarded-Proto": "https"},
-        timeout=10,
+        timeout=60,
     )  # fmt: skip
     found = response.json()
     assert (found["host"], found["scheme"], found["client"]) == ("other.example.com", "https", "198.51.100.7")
