@@ -17,7 +17,7 @@ from accounts.actions import keys, members
 from accounts.actions.users import open_account, sign_up
 from accounts.adapters import AccountAdapter
 from accounts.models import Account, AccountKey, AuditEntry, Invitation, Member, User
-from tests.accounts.test_second_factor import code_of
+from tests.authenticator_app import code_of
 from tests.product import Product
 from tests.threads import results_in_threads
 

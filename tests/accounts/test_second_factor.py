@@ -3,16 +3,12 @@
 from typing import Any
 
 import pytest
-from allauth.mfa.totp.internal.auth import (
-    format_hotp_value,
-    hotp_value,
-    yield_hotp_counters_from_time,
-)
 from django.test import Client
 from django.urls import reverse
 
 from accounts.actions.users import sign_up
 from accounts.models import User
+from tests.authenticator_app import code_of
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse 9"
@@ -27,11 +23,6 @@ def signed_in() -> Client:
     client = Client()
     client.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
     return client
-
-
-def code_of(secret: str) -> str:
-    """What the app shows now."""
-    return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
 
 
 def set_up(client: Client) -> Any:

@@ -35,7 +35,7 @@ from instances.contract.authentication import authenticate_instance
 from instances.contract.errors import WireError
 from instances.models import Chat, Instance
 from testing_tools.verification.actions import bins, shares
-from tests.accounts.test_second_factor import code_of
+from tests.authenticator_app import code_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery 9"
