@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Failure
 from pytest_django.fixtures import Settings
+from time_machine import TimeMachineFixture
 
 from accounts.audit import AuditEntry
 from accounts.models import User
@@ -83,7 +84,10 @@ def test_the_tiles_count_what_their_links_list(staff: Client, instance: Instance
         assert [row.pk for row in rows] == [endpoint]
 
 
-def test_a_sample_a_minute_draws_the_lines(staff: Client, instance: Instance) -> None:
+def test_a_sample_a_minute_draws_the_lines(
+    staff: Client, instance: Instance, time_machine: TimeMachineFixture
+) -> None:
+    time_machine.move_to(timezone.now(), tick=False)
     now = timezone.now().replace(second=0, microsecond=0)
     LoadSample.objects.bulk_create(
         LoadSample(
