@@ -96,7 +96,7 @@ def test_the_instance_of_somebody_else_cannot_be_chosen(
 
     page = client.get(f"/account/?instance={of_bob.number}").content.decode()
 
-    assert "Bob" not in page
+    assert "Bob" not in re.sub(r"[\w-]{22,}", "", page)  # random tokens and nonces may contain it
     assert str(of_bob.number) not in page
 
 
