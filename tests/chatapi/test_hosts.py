@@ -199,6 +199,7 @@ def test_an_absolute_target_two_hosts_and_none(
 
 @pytest.mark.parametrize("host", [REBOUND, "10.0.0.7:8000", "host.docker.internal:8000", "chat_api:8000"])
 def test_programs_may_use_every_name(product: Product, host: str) -> None:
+    product.wait_for_ready()  # a test before this one may have restarted a part of it
     instance = product.demo["instances"][0]
     paths = {
         "/healthz": 200,
