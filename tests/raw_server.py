@@ -9,7 +9,7 @@ class RawServer:
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(10)
+        self.listener.settimeout(60)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.head: list[bytes] = []
         self.body = b""

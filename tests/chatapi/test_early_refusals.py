@@ -29,7 +29,7 @@ FRAMINGS = {"length": b"Content-Length: 300000\r\n\r\n", "chunked": b"Transfer-E
 
 def begin(product: Product, head: str, framing: str) -> socket.socket:
     """Sends the head and no byte of the body."""
-    client = socket.create_connection(("127.0.0.1", product.port), timeout=15)
+    client = socket.create_connection(("127.0.0.1", product.port), timeout=60)
     client.sendall((head + "Host: localhost\r\nExpect: 100-continue\r\n").encode() + FRAMINGS[framing])
     return client
 
@@ -99,7 +99,7 @@ def test_bodies_that_may_be_right_are_awaited(product: Product, framing: str) ->
 
 
 def test_a_short_form_needs_no_session(product: Product) -> None:
-    with socket.create_connection(("127.0.0.1", product.port), timeout=15) as client:
+    with socket.create_connection(("127.0.0.1", product.port), timeout=60) as client:
         client.sendall(b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n")
         client.sendall(b"Content-Length: 1000\r\n\r\n")
         assert client.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -109,7 +109,7 @@ def test_a_short_form_needs_no_session(product: Product) -> None:
 def test_a_long_body_without_a_file_is_not_awaited(product: Product, method: str) -> None:
     [one] = product.demo["instances"]
     head = f"POST /{method}?instanceId={one['id']}&token={one['token']} HTTP/1.1\r\nHost: localhost\r\n"
-    with socket.create_connection(("127.0.0.1", product.port), timeout=15) as client:
+    with socket.create_connection(("127.0.0.1", product.port), timeout=60) as client:
         client.sendall(head.encode() + b"Content-Length: 3000000\r\n\r\n")
         found = b""
         while block := client.recv(65_536):

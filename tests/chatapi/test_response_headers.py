@@ -109,9 +109,9 @@ def test_other_sites_can_load_bins_and_files_of_messages() -> None:
 
 
 def test_static_files_stay_cacheable(product: Product) -> None:
-    page = requests.get(f"{product.url}/accounts/login/", timeout=20).text
+    page = requests.get(f"{product.url}/accounts/login/", timeout=60).text
     path = re.findall(r'href="(/static/css/[^"]+)"', page)[0]
-    headers = requests.get(f"{product.url}{path}", timeout=20).headers
+    headers = requests.get(f"{product.url}{path}", timeout=60).headers
     assert "max-age" in headers["Cache-Control"]
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert "camera=()" in headers["Permissions-Policy"]

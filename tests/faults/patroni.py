@@ -127,7 +127,7 @@ class Node:
         assert processes, self.tail()
         for process in processes:
             process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(processes[:1], timeout=10)
+        psutil.wait_procs(processes[:1], timeout=60)
 
     def kill(self) -> None:
         """Kills Patroni and its PostgreSQL with SIGKILL."""

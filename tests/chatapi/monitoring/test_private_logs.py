@@ -273,36 +273,36 @@ class Planted:
             {"chatId": f"{PHONE}@c.us", "body": WORDS},
             {"phone": WORDS},
         ):
-            requests.post(f"{self.api}sendMessage", params=self.token, json=data, timeout=20)
-        requests.post(f"{self.api}sendMessage", params=self.token | {"phone": PHONE}, data=WORDS, timeout=20)
-        requests.get(f"{self.api}{WORDS}/{PHONE}", params=self.token | {"body": WORDS}, timeout=20)
+            requests.post(f"{self.api}sendMessage", params=self.token, json=data, timeout=60)
+        requests.post(f"{self.api}sendMessage", params=self.token | {"phone": PHONE}, data=WORDS, timeout=60)
+        requests.get(f"{self.api}{WORDS}/{PHONE}", params=self.token | {"body": WORDS}, timeout=60)
         requests.get(
-            f"{self.api}messages", params=self.token | {"chatId": f"{PHONE}@c.us", "limit": WORDS}, timeout=20
+            f"{self.api}messages", params=self.token | {"chatId": f"{PHONE}@c.us", "limit": WORDS}, timeout=60
         )
-        requests.get(f"{self.api}sendMessage/{PHONE}", params=self.token, timeout=20)
+        requests.get(f"{self.api}sendMessage/{PHONE}", params=self.token, timeout=60)
         requests.post(
             f"{self.api}sendFile",
             params=self.token,
             json={"phone": PHONE, "body": f"http://127.0.0.1:1/{WORDS}", "filename": f"{WORDS}.pdf"},
             timeout=30,
         )
-        requests.post(f"{self.api}sendMessage?token=wrong", json={"phone": PHONE, "body": WORDS}, timeout=20)
+        requests.post(f"{self.api}sendMessage?token=wrong", json={"phone": PHONE, "body": WORDS}, timeout=60)
 
     def rest_api(self) -> None:
         requests.post(
             f"{self.rest}/sandbox/messages/",
             headers=self.key,
             json={"from": PHONE, "body": WORDS},
-            timeout=20,
+            timeout=60,
         )
         requests.post(
-            f"{self.rest}/sandbox/messages/", headers=self.key, json={"from": WORDS, "body": 7}, timeout=20
+            f"{self.rest}/sandbox/messages/", headers=self.key, json={"from": WORDS, "body": 7}, timeout=60
         )
         requests.post(
             f"{self.rest}/sandbox/messages/",
             headers=self.key,
             data=f'{{"from": "{PHONE}", {WORDS}',
-            timeout=20,
+            timeout=60,
         )
         for path in (
             f"contacts/{PHONE}/",
@@ -310,49 +310,49 @@ class Planted:
             f"chats/{PHONE}@c.us/messages/",
             f"nothing/{PHONE}",
         ):
-            requests.get(f"{self.rest}/sandbox/{path}", headers=self.key, timeout=20)
+            requests.get(f"{self.rest}/sandbox/{path}", headers=self.key, timeout=60)
 
     def pages(self) -> None:
         with requests.Session() as session:
             page = f"{self.url}/accounts/login/"
-            session.get(page, timeout=20)
+            session.get(page, timeout=60)
             form = {"login": self.product.demo["email"], "password": self.product.demo["password"],
                     "csrfmiddlewaretoken": session.cookies["csrftoken"]}  # fmt: skip
-            session.post(page, data=form, timeout=20)
+            session.post(page, data=form, timeout=60)
             number = self.one["id"]
             for path in (
                 f"/instances/{number}/messages/{PHONE}@c.us/", f"/instances/{number}/messages/{WORDS}/", f"/{PHONE}",
                 f"/log/?instance={number}&chat={PHONE}&text={WORDS}", f"/testing/phone/?contact={PHONE}&text={WORDS}",
                 f"/media/{'a' * 48}/{WORDS} {PHONE}.pdf", f"/bin/abcdefgh/{PHONE}/{WORDS}",
             ):  # fmt: skip
-                session.get(self.url + path, timeout=20)
+                session.get(self.url + path, timeout=60)
             reply = f"{self.url}/instances/{number}/messages/{PHONE}@c.us/reply/"
             form["csrfmiddlewaretoken"] = session.cookies["csrftoken"]
-            session.post(reply, data=form | {"text": WORDS}, timeout=20)
-            session.post(reply, data={"text": WORDS}, timeout=20)  # without a token
+            session.post(reply, data=form | {"text": WORDS}, timeout=60)
+            session.post(reply, data={"text": WORDS}, timeout=60)  # without a token
 
     def failing_hooks(self) -> None:
         for url in (f"http://127.0.0.1:1/{PHONE}?text={WORDS}", f"{self.url}/accounts/login/?to={PHONE}"):
-            requests.post(f"{self.api}settings", params=self.token, json={"webhookUrl": url}, timeout=20)
+            requests.post(f"{self.api}settings", params=self.token, json={"webhookUrl": url}, timeout=60)
             requests.post(
                 f"{self.rest}/sandbox/messages/",
                 headers=self.key,
                 json={"from": PHONE, "body": WORDS},
-                timeout=20,
+                timeout=60,
             )
             self.product.wait_for("Hook failed", 60)
 
     def long_inputs(self) -> None:
         long = "L" * 100_000
-        requests.get(f"{self.url}/{long[:30_000]}", headers={"User-Agent": long[:30_000]}, timeout=20)
+        requests.get(f"{self.url}/{long[:30_000]}", headers={"User-Agent": long[:30_000]}, timeout=60)
         requests.post(
-            f"{self.api}sendMessage", params=self.token, json={"phone": PHONE, "body": long}, timeout=20
+            f"{self.api}sendMessage", params=self.token, json={"phone": PHONE, "body": long}, timeout=60
         )
-        requests.post(f"{self.rest}/sandbox/messages/", headers=self.key, json={long: long}, timeout=20)
+        requests.post(f"{self.rest}/sandbox/messages/", headers=self.key, json={long: long}, timeout=60)
         requests.get(
             f"{self.url}/nowhere/",
             headers={"X-Request-ID": long[:6_000], "X-Correlation-ID": long[:6_000]},
-            timeout=20,
+            timeout=60,
         )
 
     def written(self) -> dict[str, str]:
@@ -372,7 +372,7 @@ def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         planted.pages()
         planted.failing_hooks()
         planted.long_inputs()
-        requests.get(f"{product.url}/the-end/", timeout=20)
+        requests.get(f"{product.url}/the-end/", timeout=60)
         product.wait_for("/the-end/")
         yield planted
 

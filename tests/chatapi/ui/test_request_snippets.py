@@ -29,7 +29,7 @@ def run(command: str, folder: Path) -> None:
         ["sh", "-c", command],
         cwd=folder,
         check=True,
-        timeout=20,
+        timeout=60,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -58,7 +58,7 @@ def quote(
 def test_the_body_arrives_byte_for_byte(server: RawServer, tmp_path: Path, body: bytes) -> None:
     (tmp_path / "capture-1.bin").write_bytes(body)
     run(quote(f"{server.url}/hook", body), tmp_path)
-    server.thread.join(10)
+    server.thread.join(60)
     assert server.head[0] == b"POST /hook HTTP/1.1"
     assert server.body == body
 
@@ -69,7 +69,7 @@ def test_headers_arrive_as_captured_also_without_a_value(server: RawServer, tmp_
         ("user-agent", "a bot"), ("x-twice", "1"), ("x-twice", "2"),
     )  # fmt: skip
     run(quote(f"{server.url}/", b"{}", headers=headers), tmp_path)
-    server.thread.join(10)
+    server.thread.join(60)
     sent = [line.decode().partition(":") for line in server.head[1:]]
     received = [(name.lower(), value.strip()) for name, _, value in sent]
     assert sorted(pair for pair in received if pair[0] not in ("host", "content-length")) == sorted(headers)
@@ -77,7 +77,7 @@ def test_headers_arrive_as_captured_also_without_a_value(server: RawServer, tmp_
 
 def test_a_body_without_a_content_type_gets_none(server: RawServer, tmp_path: Path) -> None:
     run(quote(f"{server.url}/", b"{}"), tmp_path)
-    server.thread.join(10)
+    server.thread.join(60)
     assert not any(line.lower().startswith(b"content-type:") for line in server.head)
 
 
@@ -98,7 +98,7 @@ def test_a_body_without_a_content_type_gets_none(server: RawServer, tmp_path: Pa
 )
 def test_the_path_and_query_arrive_unchanged(server: RawServer, tmp_path: Path, target: str) -> None:
     run(quote(f"{server.url}{target}"), tmp_path)
-    server.thread.join(10)
+    server.thread.join(60)
     assert server.head[0].decode() == f"POST {target} HTTP/1.1"
 
 
@@ -108,13 +108,13 @@ def test_any_method_is_sent_with_and_without_a_body(
     server: RawServer, tmp_path: Path, method: str, body: bytes
 ) -> None:
     run(quote(f"{server.url}/", body, method), tmp_path)
-    server.thread.join(10)
+    server.thread.join(60)
     assert (server.head[0].decode(), server.body) == (f"{method} / HTTP/1.1", body)
 
 
 def test_the_short_command_posts_json(server: RawServer, tmp_path: Path) -> None:
     run(request_snippets.short_curl(f"{server.url}/bin", json={"hello": "it's ü"}), tmp_path)
-    server.thread.join(10)
+    server.thread.join(60)
     assert server.head[0] == b"POST /bin HTTP/1.1"
     assert b"Content-Type: application/json" in server.head
     assert server.body.decode() == '{"hello": "it\'s ü"}'
@@ -159,7 +159,7 @@ def test_copied_code_sends_the_same_target_headers_and_body(
         method, server.url + TARGET, HEADERS, bool(body), request_snippets.body_text(body), "body.bin"
     )
     subprocess.run(program(request, tmp_path), cwd=tmp_path, check=True, timeout=60, capture_output=True)
-    server.thread.join(10)
+    server.thread.join(60)
     assert server.head[0].decode() == f"{method} {TARGET} HTTP/1.1"
     own = {"host", "content-length", "connection", "accept", "user-agent"}
     sent = [line.decode().partition(":") for line in server.head[1:]]
@@ -280,7 +280,7 @@ def test_a_copied_request_arrives_as_it_is_or_not_at_all(
                 command, cwd=folder, timeout=60, capture_output=True, stdin=subprocess.DEVNULL
             )
             after = {path.name: path.read_bytes() for path in folder.iterdir()}
-        server.thread.join(10)
+        server.thread.join(60)
         server.listener.close()
         assert after == before
         assert server.head, (text, ran.stderr.decode())

@@ -60,7 +60,7 @@ def test_restored_site_starts_and_has_the_tokens_and_files_of_the_first(
         assert copy.demo["instances"][0]["token"] == site.demo["instances"][0]["token"]
         assert send(copy, "sendMessage", body="from the copy")["sent"]
         headers = {"Authorization": f"Bearer {copy.demo['uid']}"}
-        answer = requests.get(f"{copy.url}/api/v1/hooks/", headers=headers, timeout=10)
+        answer = requests.get(f"{copy.url}/api/v1/hooks/", headers=headers, timeout=60)
         assert len(answer.json()["results"]) >= 20
         checked = copy.manage("hooks", "check")
         assert checked.returncode == 0, checked.stdout

@@ -28,7 +28,7 @@ class Running:
         self.requests = requests
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def ask(self, data: bytes) -> bytes:
         """Sends the bytes and returns all that comes until the server closes."""

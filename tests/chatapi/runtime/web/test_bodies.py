@@ -13,7 +13,7 @@ from tests.product import Product
 
 def raw(product: Product, head: str, body: bytes = b"") -> tuple[str, bytes]:
     """Sends the bytes as they are; the answer's head and body."""
-    with socket.create_connection(("127.0.0.1", product.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", product.port), timeout=60) as connection:
         connection.sendall((head + "Host: x\r\nConnection: close\r\n\r\n").encode() + body)
         answer = b""
         while block := connection.recv(65536):
@@ -123,7 +123,7 @@ class Broken:
     """A connection over which a request comes by halves; `end` says how it breaks off."""
 
     def __init__(self, product: Product, head: str, body: bytes) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", product.port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", product.port), timeout=60)
         self.socket.sendall((head + "Host: x\r\n\r\n").encode() + body)
 
     def end_and_read(self) -> tuple[str, bytes]:
