@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,10 +59,10 @@ class Site:
             status = Path(f"/proc/{process.pid}/status")
             try:
                 numbers = re.findall(r"^NSpid:\s*(.*)$", status.read_text(), re.MULTILINE)[0].split()
-            except OSError:
+                if len(numbers) == 2 and numbers[1] == inside and self.is_in_machine(process.pid):
+                    return process
+            except OSError:  # it has ended
                 continue
-            if len(numbers) == 2 and numbers[1] == inside and self.is_in_machine(process.pid):
-                return process
         raise AssertionError(f"{unit} has no main process:\n{self.machine.journal()}")
 
     def is_in_machine(self, pid: int) -> bool:
@@ -148,13 +149,13 @@ def test_all_services_run_as_the_user_without_a_capability(site: Site) -> None:
     for service in SERVICES:
         main = site.main_process(service)
         processes += [main, *main.children(recursive=True)]
-    assert len(processes) > len(SERVICES)
+    found: list[dict[str, str]] = []
     for process in processes:
-        status = dict(
-            line.split(":\t", 1)
-            for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
-            if ":\t" in line
-        )
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            found.append(dict(line.split(":\t", 1) for line in lines if ":\t" in line))
+    assert len(found) > len(SERVICES)
+    for status in found:
         assert set(status["Uid"].split()) == {str(uid)}
         assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {0}
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")

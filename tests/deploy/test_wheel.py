@@ -8,11 +8,13 @@ import sys
 import sysconfig
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from email.parser import HeaderParser
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -83,9 +85,10 @@ def memory(product: Product) -> dict[str, float]:
     """Returns the memory of each process in MB, PostgreSQL's left out. What processes share is divided among them."""
     found: dict[str, float] = {}
     for process in product.processes():
-        if process.name() != "postgres":
-            words = " ".join(process.cmdline()[1:])
-            found[f"{process.pid} {process.name()}: {words}"] = process.memory_full_info().pss / 1e6
+        with suppress(psutil.NoSuchProcess):  # it has ended since
+            if process.name() != "postgres":
+                words = " ".join(process.cmdline()[1:])
+                found[f"{process.pid} {process.name()}: {words}"] = process.memory_full_info().pss / 1e6
     return found
 
 
@@ -126,11 +129,14 @@ def test_it_requires_the_versions_of_the_tests(wheel: Path) -> None:
 
 
 def test_the_product_runs_from_it_and_delivers_a_hook(installed: Product, environment: Path) -> None:
+    programs: list[Path] = []
+    for process in installed.processes():
+        with suppress(psutil.NoSuchProcess):  # it has ended since
+            programs += map(Path, process.cmdline()[:1])
     code = {
-        Path(entry).parts[: len(environment.parts)] == environment.parts
-        for process in installed.processes()
-        for entry in process.cmdline()[:1]
-        if Path(entry).name.startswith("python")
+        program.parts[: len(environment.parts)] == environment.parts
+        for program in programs
+        if program.name.startswith("python")
     }
     assert code == {True}
     [instance] = installed.demo["instances"]
