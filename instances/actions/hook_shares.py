@@ -62,9 +62,12 @@ def shares_of(hook: Hook) -> ShareLinkQuerySet:
 
 
 def share_for_token(token: str) -> HookShare | None:
-    """Returns the valid link with this token, or None; None while the account is blocked. One query."""
-    links = HookShare.objects.filter(instance__owner__blocked_at=None).select_related("instance")
-    found: HookShare | None = share_links.find_link(links, token)
+    """Returns the valid link with this token, or None; None while the account is blocked or its owner deactivated.
+
+    One query.
+    """
+    links = HookShare.objects.filter(instance__owner__blocked_at=None, instance__owner__owner__is_active=True)
+    found: HookShare | None = share_links.find_link(links.select_related("instance"), token)
     return found
 
 

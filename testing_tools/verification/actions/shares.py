@@ -44,9 +44,11 @@ def revoke(shared: Share, *, acting_user: User | None) -> None:
 
 
 def share_for_token(token: str) -> Share | None:
-    """Returns the valid link with this token, or None; None while the account is blocked."""
+    """Returns the valid link with this token, or None; None while the account is blocked or its owner deactivated."""
     # The bin belongs to an instance or to an account; the other one has no row here, and no time either.
     links = Share.objects.filter(bin__instance__owner__blocked_at=None, bin__account__blocked_at=None)
+    links = links.exclude(bin__instance__owner__owner__is_active=False)
+    links = links.exclude(bin__account__owner__is_active=False)
     found: Share | None = share_links.find_link(links.select_related("bin__instance__endpoint"), token)
     return found
 

@@ -129,6 +129,15 @@ def test_links_of_a_blocked_account_are_404_until_it_is_unblocked(client, bin, i
     assert client.get(path).status_code == 200
 
 
+@pytest.mark.parametrize("is_own", [False, True])
+def test_links_of_a_deactivated_owner_are_404(client, bin, is_own):
+    owner = bin.instance.owner.owner
+    _, path = shared(bin_actions.open_own_bin(bin.instance.owner) if is_own else bin)
+    owner.is_active = False
+    owner.save()
+    assert client.get(path).status_code == 404
+
+
 def test_links_expired_for_a_week_are_deleted(bin):
     made, _ = shared(bin)
     Share.objects.filter(pk=made.pk).update(expires_at=timezone.now() - timedelta(days=8))

@@ -66,6 +66,14 @@ def test_a_link_of_a_blocked_account_is_404_until_it_is_unblocked(client: Client
     assert client.get(path).status_code == 200
 
 
+def test_a_link_of_a_deactivated_owner_is_404(client: Client, hook: Hook) -> None:
+    owner = hook.endpoint.instance.owner.owner
+    _, path = link_to(hook)
+    owner.is_active = False
+    owner.save()
+    assert client.get(path).status_code == 404
+
+
 def test_a_link_is_revoked_once(hook: Hook) -> None:
     created, _ = link_to(hook)
     same = HookShare.objects.get(pk=created.pk)  # of a second request that has read it before
