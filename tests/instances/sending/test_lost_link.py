@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from instances.models import Instance
+from instances.sending.sender import Sender
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
@@ -25,6 +26,19 @@ def messenger(settings: Any) -> Iterator[MessengerProcess]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def no_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty queue is kept: its lane stays the same."""
+    monkeypatch.setattr("instances.sending.owned_queues.IDLE_SECONDS", 3600.0)
+
+
+def stop_sweeps(sender: Sender) -> None:
+    """Lets no sweep begin any more, and waits until the last one was compared: its end plans the next one."""
+    sender.sweeper.sweep_if_due = lambda: None  # type: ignore[method-assign]
+    wait_until(lambda: not sender.sweeper.busy and not sender.sweeper.swept, "no sweep is left")
+    sender.sweeper.next_sweep = math.inf
+
+
 def test_what_waited_while_the_link_was_lost_is_sent_before_a_new_message(
     messenger: MessengerProcess,
 ) -> None:
@@ -39,8 +53,7 @@ def test_what_waited_while_the_link_was_lost_is_sent_before_a_new_message(
         wait_until(lambda: lane.count() == 2, "it knows both")
         Instance.objects.filter(pk=instance.pk).update(account_status="loading")
         wait_until(lambda: not lane.chats, "a sweep has dropped them")
-        sender.sweeper.next_sweep = math.inf
-        wait_until(lambda: not sender.sweeper.busy and not sender.sweeper.swept, "no sweep is left")
+        stop_sweeps(sender)
         Instance.objects.filter(pk=instance.pk).update(account_status="authenticated")
         lane.is_held = False
         queue_messages(instance, 1, chats=1, first=3)
@@ -61,8 +74,7 @@ def test_what_waited_while_the_token_was_revoked_is_sent_before_a_new_message(
         lane.is_held = True
         queue_messages(instance, 2, chats=1, first=1)
         wait_until(lambda: lane.count() == 2, "it knows both")
-        sender.sweeper.next_sweep = math.inf
-        wait_until(lambda: not sender.sweeper.busy and not sender.sweeper.swept, "no sweep is left")
+        stop_sweeps(sender)
         lane.is_held = False
         queue_messages(instance, 1, chats=1, first=3)
         wait_until(lambda: not Instance.objects.get(pk=instance.pk).is_authenticated, "it is unlinked")
