@@ -66,7 +66,7 @@ def received_until_failure(name: Channel, portal: Portal, cursor: str) -> list[B
         network = LoopNetwork()
         try:
             async with (
-                asyncio.timeout(30),
+                asyncio.timeout(120),
                 contextlib.aclosing(channel.receive(link_of(portal), cursor, network)) as batches,
             ):
                 async for batch in batches:

@@ -16,7 +16,7 @@ from instances.limits import rate_counters, shared_counts
 from tests.factories import InstanceFactory
 from tests.instances.receiving.processes import Web
 
-LIMIT = 200
+LIMIT = 100
 
 
 @pytest.fixture

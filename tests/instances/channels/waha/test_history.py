@@ -70,7 +70,7 @@ def receive(
         network = LoopNetwork()
         batches: Any = CHANNEL.receive(link_of(account), found.cursor, network)
         try:
-            async with asyncio.timeout(30), contextlib.aclosing(batches):
+            async with asyncio.timeout(120), contextlib.aclosing(batches):
                 async for batch in batches:
                     take(batch)
                     if until(found):

@@ -37,7 +37,7 @@ from tests.instances.channels.pure_checks import People
 from tests.servers.prosody import ROOMS, Account, Prosody
 from tests.servers.xmpp_client import Client, Loop, Received
 
-SECONDS = 20.0
+SECONDS = 120.0  # for what takes milliseconds
 FILES = {
     "image": ("photo.png", "image/png"),
     "video": ("film.mp4", "video/mp4"),

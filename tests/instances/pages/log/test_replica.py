@@ -101,7 +101,7 @@ def test_the_log_reads_from_a_replica(
     main = psutil.Process(standby.pid)
     for process in [main, *main.children()]:
         process.send_signal(signal.SIGKILL)
-    main.wait(10)
+    main.wait(60)
     assert not is_from_replica(alice, first)
 
 
