@@ -139,7 +139,8 @@ def test_the_log_of_all_instances(browser: Browser, product: Product, day: walk.
     page.set_viewport_size({"width": 1280, "height": 720})
 
     # dragging over the chart chooses a period
-    page.wait_for_function("document.querySelector('#overview .u-over')?.clientWidth > 360")  # wide again
+    is_wide_again = "() => document.querySelector('#overview .u-over')?.clientWidth > 360"
+    page.wait_for_function(is_wide_again)
     area = page.locator("#overview .u-over")
     box = area.bounding_box()
     assert box
