@@ -12,7 +12,7 @@ import requests
 from tests.doubles.whatsapp_cloud import Number, WhatsAppCloud
 from tests.messengers.double_service import DoubleService
 
-TRIES = 600  # of a callback, each after 0.1 s
+TRIES = 3_000  # of a callback, each after 0.1 s: the product may be away for five minutes
 
 
 class BusinessNumber:

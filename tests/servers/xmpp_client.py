@@ -22,7 +22,7 @@ import slixmpp
 from tests.servers.prosody import DOMAIN, ROOMS, UPLOADS, Account
 
 WAIT_SECONDS = 120.0
-DELIVERY_ATTEMPTS = 600  # each after 0.2 s or more
+DELIVERY_ATTEMPTS = 1_500  # each after 0.2 s or more
 PLUGINS = (30, 45, 66, 77, 80, 85, 184, 198, 199, 203, 249, 280, 297, 308, 313, 333, 359, 424, 428, 444, 461)
 OUT_OF_BAND, GEO = "{jabber:x:oob}x", "{http://jabber.org/protocol/geoloc}"
 GEOLOC = f"{GEO}geoloc"

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 SECOND = 0.05  # s that a second of a webhook's `delaySeconds` takes here
 STOP_SECONDS = 30.0  # for a request that is under way
-MAX_PAUSE = 10.0  # s; with 15 attempts, a webhook may be away for a minute (at WAHA itself: for nine hours)
+MAX_PAUSE = 10.0  # s
+# At WAHA, a webhook with 15 attempts may be away for nine hours; with the pauses here, it could be for a minute only.
+MORE_ATTEMPTS = 10
 
 
 def sign(body: bytes, key: str) -> str:
@@ -68,7 +70,7 @@ class Deliverer:
                 self.delivered.append(event)
                 continue
             retries = webhook.get("retries") or {}
-            if tried + 1 >= retries.get("attempts", 15):
+            if tried + 1 >= retries.get("attempts", 15) * MORE_ATTEMPTS:
                 self.lost.append(event)
                 continue
             pause = retries.get("delaySeconds", 2) * SECOND
