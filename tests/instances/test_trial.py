@@ -162,13 +162,13 @@ def test_the_product_of_a_newcomer_keeps_working(product: Product) -> None:
     """Real processes on the embedded database: a new instance, and the demo's."""
     headers = {"Authorization": f"Bearer {product.demo['uid']}"}
     created = requests.post(
-        f"{product.url}/api/v1/instances/", json={"name": "Mine"}, headers=headers, timeout=20
+        f"{product.url}/api/v1/instances/", json={"name": "Mine"}, headers=headers, timeout=60
     )
     new = f"{product.url}/api/v1/instances/{created.json()['id']}/"
     assert (
-        requests.delete(new, headers=headers, timeout=20).status_code == 204
+        requests.delete(new, headers=headers, timeout=60).status_code == 204
     )  # other tests count the demo's
     assert (created.json()["paidUntil"], created.json()["trial"]) == (None, False)
     [demo] = product.demo["instances"]
-    shown = requests.get(f"{product.url}/api/v1/instances/{demo['id']}/", headers=headers, timeout=20).json()
+    shown = requests.get(f"{product.url}/api/v1/instances/{demo['id']}/", headers=headers, timeout=60).json()
     assert (shown["paidUntil"], shown["accountStatus"]) == (None, "authenticated")

@@ -35,7 +35,7 @@ class Wire:
     def __init__(self, product: Product) -> None:
         [self.instance] = product.demo["instances"]
         self.uid = product.demo["uid"]
-        self.socket = socket.create_connection(("127.0.0.1", product.port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", product.port), timeout=60)
         self.read = self.socket.makefile("rb")
 
     def __enter__(self) -> "Wire":

@@ -46,7 +46,7 @@ def path_of(instance: Instance) -> str:
 
 def push(web: Web, instance: Instance, *events: dict[str, Any], id: str = "") -> requests.Response:
     body, headers = pushed(*events, id=id)
-    return requests.post(web.url + path_of(instance), data=body, headers=headers, timeout=30)
+    return requests.post(web.url + path_of(instance), data=body, headers=headers, timeout=120)
 
 
 def handle_all() -> None:
@@ -79,23 +79,23 @@ def test_the_handshake_is_completed_and_not_stored(web: Web, alice: Instance) ->
         "hub.challenge": "4711",
         "hub.verify_token": CREDENTIALS["verify_token"],
     }
-    completed = requests.get(url, query, timeout=30)
+    completed = requests.get(url, query, timeout=120)
     assert (completed.status_code, completed.text) == (200, "4711")
-    assert requests.get(url, query | {"hub.verify_token": "guessed"}, timeout=30).status_code == 403
-    assert requests.put(url, timeout=30).status_code == 405
+    assert requests.get(url, query | {"hub.verify_token": "guessed"}, timeout=120).status_code == 403
+    assert requests.put(url, timeout=120).status_code == 405
     assert not StoredCallback.objects.exists()
 
 
 def test_strangers_get_404_and_forgers_nothing_stored(web: Web, alice: Instance) -> None:
     body, headers = pushed(message(1))
     for path in (f"/channels/{NAME}/guessed", f"/channels/other/{alice.channel_link.callback_secret}"):
-        assert requests.post(web.url + path, data=body, headers=headers, timeout=30).status_code == 404
+        assert requests.post(web.url + path, data=body, headers=headers, timeout=120).status_code == 404
     url = web.url + path_of(alice)
-    assert requests.post(url, data=body, timeout=30).status_code == 401
+    assert requests.post(url, data=body, timeout=120).status_code == 401
     forged = {SIGNATURE: signature(body, "another secret")}
-    assert requests.post(url, data=body, headers=forged, timeout=30).status_code == 403
+    assert requests.post(url, data=body, headers=forged, timeout=120).status_code == 403
     too_long = b" " * (4 * 1024 * 1024 + 1)
-    assert requests.post(url, data=too_long, timeout=30).status_code == 413
+    assert requests.post(url, data=too_long, timeout=120).status_code == 413
     assert not StoredCallback.objects.exists()
 
 
@@ -104,11 +104,11 @@ def test_a_rotated_or_removed_link_makes_its_url_one_of_a_stranger(web: Web, ali
     rotate_callback_secret(alice.channel_link, acting_user=None)
     assert path_of(alice) != old
     body, headers = pushed(message(1))
-    assert requests.post(web.url + old, data=body, headers=headers, timeout=30).status_code == 404
+    assert requests.post(web.url + old, data=body, headers=headers, timeout=120).status_code == 404
     assert push(web, alice, message(1)).status_code == 200
     new = path_of(alice)
     remove_link(alice, acting_user=None)
-    assert requests.post(web.url + new, data=body, headers=headers, timeout=30).status_code == 404
+    assert requests.post(web.url + new, data=body, headers=headers, timeout=120).status_code == 404
 
 
 def test_credentials_are_masked_and_the_body_is_kept_byte_for_byte(web: Web, alice: Instance) -> None:
@@ -117,7 +117,7 @@ def test_credentials_are_masked_and_the_body_is_kept_byte_for_byte(web: Web, ali
     )
     more = {"X-Note": f"uses {CREDENTIALS['app_secret']}", "Cookie": "a=b"}
     url = f"{web.url}{path_of(alice)}?key={CREDENTIALS['verify_token']}"
-    assert requests.post(url, data=body, headers=headers | more, timeout=30).status_code == 200
+    assert requests.post(url, data=body, headers=headers | more, timeout=120).status_code == 200
     [stored] = StoredCallback.objects.all()
     assert stored.body_bytes() == body
     shown = json.dumps(stored.headers) + stored.query

@@ -93,7 +93,7 @@ def test_a_person_writes_a_bot_answers_and_kills_lose_nothing(tmp_path: Path, do
         link = wait_until(
             lambda: next((body for body in echo.bodies if body.startswith("http")), ""), "a file"
         )
-        assert requests.get(link, timeout=30).content == b"\xff\xd8\xff\xe0 a photo"
+        assert requests.get(link, timeout=60).content == b"\xff\xd8\xff\xe0 a photo"
 
         expected = {f"re: {body}" for body in ("Grüße 👋", link)}
 
