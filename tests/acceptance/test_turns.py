@@ -105,6 +105,8 @@ class Player:
         for one in list(self.busy):
             one.result()
         assert len(self.causes) == count
+        for message in self.received:
+            self.rest.log(message)  # until its hooks have finished: then no call changes its turn any more
         while self.rest.call("GET", f"{self.home}queue/")["length"] and time.monotonic() < until:
             time.sleep(0.05)
         found: dict[str, list[str]] = {}
