@@ -62,7 +62,7 @@ def shares_of(hook: Hook) -> ShareLinkQuerySet:
 
 
 def share_for_token(token: str) -> HookShare | None:
-    """Returns the valid link with this token, or None; None while the account is blocked or its owner deactivated.
+    """Returns the valid link with this token; None also while the account is blocked or its owner cannot sign in.
 
     One query.
     """

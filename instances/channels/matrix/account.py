@@ -126,15 +126,20 @@ class Homeserver:
             return found
         return f"https://{domain}"
 
+    async def has_passwords(self, homeserver: str) -> bool:
+        """Returns whether it has a sign-in by password. Raises NotLinkable, ReceiveFailed."""
+        flows = await self.get(f"{homeserver}{api.CLIENT}/login")
+        if flows.status not in (200, 404):
+            raise refusal(flows)
+        return "m.login.password" in [text(flow, "type") for flow in objects(json_object(flows), "flows")]
+
     async def login(self, homeserver: str, user: str, password: str, device: str) -> Json:
         """Returns `user_id`, `access_token` and `device_id` of a new session, on the device if one is given.
 
         Raises:
             NotLinkable.
         """
-        flows = await self.get(f"{homeserver}{api.CLIENT}/login")
-        kinds = [text(flow, "type") for flow in objects(json_object(flows), "flows")]
-        if "m.login.password" not in kinds:
+        if not await self.has_passwords(homeserver):
             raise NotLinkable(
                 "This homeserver has no sign-in by password. Sign in with a Matrix client, and enter its access token.",
                 "access_token",
@@ -189,11 +194,11 @@ async def check(
     server = Homeserver(network)
     homeserver = await server.find(user, values["homeserver"])
     device, since = continued(saved, user, homeserver)
-    session = await open_session(server, homeserver, values, device)
+    session, is_by_password = await open_session(server, homeserver, values, device)
     token, found = text(session, "access_token"), text(session, "user_id")
     if found != user:
         raise NotLinkable(f"The access token is that of {found}, not of {user}.", "access_token")
-    credentials = {"access_token": token} | ({"password": password} if password else {})
+    credentials = {"access_token": token} | ({"password": password} if is_by_password else {})
     options = {
         "homeserver": values["homeserver"],
         "base_url": homeserver,
@@ -212,11 +217,14 @@ def continued(saved: Mapping[str, str], user: str, homeserver: str) -> tuple[str
     return saved.get("device_id", ""), since
 
 
-async def open_session(server: Homeserver, homeserver: str, values: Mapping[str, str], device: str) -> Json:
-    """Returns `user_id`, `access_token` and `device_id`: of the token if it is valid, or of a new session.
+async def open_session(
+    server: Homeserver, homeserver: str, values: Mapping[str, str], device: str
+) -> tuple[Json, bool]:
+    """Returns `user_id`, `access_token` and `device_id`, and whether the password opens the next session.
 
-    `device` is that of the account's former session; "" without one. A password that is not needed now is checked all
-    the same: it would be the next to be used, when the session has ended.
+    They are those of the token if it is valid, or of a new session. `device` is that of the account's former session;
+    "" without one. A password that is not needed now is checked all the same. It is given up if the homeserver has no
+    sign-in by password any more: otherwise, a saved one would keep the account from being linked by a new token.
 
     Raises:
         NotLinkable: the password is not accepted, or without one the token.
@@ -229,10 +237,11 @@ async def open_session(server: Homeserver, homeserver: str, values: Mapping[str,
             if not password:
                 raise
         else:
-            if password:
+            is_by_password = bool(password) and await server.has_passwords(homeserver)
+            if is_by_password:
                 await server.check_password(homeserver, user, password)
-            return session
-    return await server.login(homeserver, user, password, device)
+            return session, is_by_password
+    return await server.login(homeserver, user, password, device), True
 
 
 async def position(server: Homeserver, homeserver: str, token: str) -> str:

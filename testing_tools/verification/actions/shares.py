@@ -44,7 +44,7 @@ def revoke(shared: Share, *, acting_user: User | None) -> None:
 
 
 def share_for_token(token: str) -> Share | None:
-    """Returns the valid link with this token, or None; None while the account is blocked or its owner deactivated."""
+    """Returns the valid link with this token; None also while the account is blocked or its owner cannot sign in."""
     # The bin belongs to an instance or to an account; the other one has no row here, and no time either.
     links = Share.objects.filter(bin__instance__owner__blocked_at=None, bin__account__blocked_at=None)
     links = links.exclude(bin__instance__owner__owner__is_active=False)

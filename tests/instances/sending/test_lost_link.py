@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from instances.models import Instance
+from instances.sending.lanes import Lane
 from instances.sending.sender import Sender
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 from tests.instances.sending.running_sender import running_sender
-from tests.instances.sending.sending import phone, queue_messages, sent, wait_until_empty
+from tests.instances.sending.sending import in_order, phone, queue_messages, sent, wait_until_empty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,26 +40,37 @@ def stop_sweeps(sender: Sender) -> None:
     sender.sweeper.next_sweep = math.inf
 
 
+def lane_with_two(sender: Sender, instance: Instance) -> Lane:
+    """Returns the lane of the instance, which holds the messages 1 and 2; 0 was sent."""
+    queue_messages(instance, 1, chats=1)
+    wait_until_empty(instance)
+    lane = sender.owned.queues[instance.pk].lane
+    lane.is_held = True
+    queue_messages(instance, 2, chats=1, first=1)
+    wait_until(lambda: lane.count() == 2, "it knows both")
+    return lane
+
+
+def link_and_send(instance: Instance, body: int) -> None:
+    """Links the instance again, and waits until a new message is sent."""
+    Instance.objects.filter(pk=instance.pk).update(account_status="authenticated")
+    queue_messages(instance, 1, chats=1, first=body)
+    wait_until(lambda: body in sent(instance).get(f"{phone(0)}@c.us", []), "the new one is sent", 60)
+
+
 def test_what_waited_while_the_link_was_lost_is_sent_before_a_new_message(
     messenger: MessengerProcess,
 ) -> None:
     """A sweep drops the messages of an instance that may not send; the new one wakes the sender before the next."""
     instance = InstanceFactory()
     with running_sender() as sender:
-        queue_messages(instance, 1, chats=1)
-        wait_until_empty(instance)
-        lane = sender.owned.queues[instance.pk].lane
-        lane.is_held = True
-        queue_messages(instance, 2, chats=1, first=1)
-        wait_until(lambda: lane.count() == 2, "it knows both")
+        lane = lane_with_two(sender, instance)
         Instance.objects.filter(pk=instance.pk).update(account_status="loading")
         wait_until(lambda: not lane.chats, "a sweep has dropped them")
         stop_sweeps(sender)
-        Instance.objects.filter(pk=instance.pk).update(account_status="authenticated")
         lane.is_held = False
-        queue_messages(instance, 1, chats=1, first=3)
-        wait_until(lambda: 3 in sent(instance).get(f"{phone(0)}@c.us", []), "the new one is sent", 60)
-    assert sent(instance) == {f"{phone(0)}@c.us": [0, 1, 2, 3]}
+        link_and_send(instance, 3)
+    assert sent(instance) == in_order(4, chats=1)
 
 
 def test_what_waited_while_the_token_was_revoked_is_sent_before_a_new_message(
@@ -67,20 +79,13 @@ def test_what_waited_while_the_token_was_revoked_is_sent_before_a_new_message(
     """The sender drops the others when the messenger refuses the first one, before any sweep."""
     instance = InstanceFactory()
     with running_sender() as sender:
-        queue_messages(instance, 1, chats=1)
-        wait_until_empty(instance)
-        lane = sender.owned.queues[instance.pk].lane
-        messenger.order(instance=instance.number, revoked=True)
-        lane.is_held = True
-        queue_messages(instance, 2, chats=1, first=1)
-        wait_until(lambda: lane.count() == 2, "it knows both")
+        lane = lane_with_two(sender, instance)
         stop_sweeps(sender)
+        messenger.order(instance=instance.number, revoked=True)
         lane.is_held = False
         queue_messages(instance, 1, chats=1, first=3)
         wait_until(lambda: not Instance.objects.get(pk=instance.pk).is_authenticated, "it is unlinked")
         wait_until(lambda: lane.is_quiet and lane.count() == 1, "it has dropped all but the refused one")
         messenger.order(instance=instance.number)
-        Instance.objects.filter(pk=instance.pk).update(account_status="authenticated")
-        queue_messages(instance, 1, chats=1, first=4)
-        wait_until(lambda: 4 in sent(instance).get(f"{phone(0)}@c.us", []), "the new one is sent", 60)
-    assert sent(instance) == {f"{phone(0)}@c.us": [0, 1, 2, 3, 4]}
+        link_and_send(instance, 4)
+    assert sent(instance) == in_order(5, chats=1)

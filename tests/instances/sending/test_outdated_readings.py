@@ -25,12 +25,17 @@ def run_jobs(claimer: Claimer) -> None:
         claimer.done += 1
 
 
-def take_first(sender: Sender, instance: Instance) -> OutgoingMessage:
-    """Owns and reads the queue, and takes its first message."""
-    sender.owned.note_notification(instance.pk)
+def read(sender: Sender) -> None:
+    """Reads the queues that are to be read, and looks at them."""
     sender.owned.own_and_read()
     run_jobs(sender.claimer)
     sender.collect_thread_results()
+
+
+def take_first(sender: Sender, instance: Instance) -> OutgoingMessage:
+    """Owns and reads the queue, and takes its first message."""
+    sender.owned.note_notification(instance.pk)
+    read(sender)
     picked = [(lane.key, waiting.key) for lane, waiting in sender.lanes.pick(0.0)]
     sender.claimer.take(picked, {})
     run_jobs(sender.claimer)
@@ -69,9 +74,7 @@ def test_a_message_that_was_put_back_while_the_queue_was_read_is_sent_before_the
         sender.collect_thread_results()
         assert known(sender, instance) == ["0", "1"]
         assert list(getattr(sender.owned, source)) == [instance.pk]
-        sender.owned.own_and_read()
-        run_jobs(sender.claimer)
-        sender.collect_thread_results()
+        read(sender)
         assert known(sender, instance) == ["0", "1"]
         assert not sender.owned.has_work
 
@@ -96,9 +99,7 @@ def test_a_new_message_that_is_read_while_others_are_dropped_is_sent_after_them(
         sender.results.end_try(sending, Unlinked("The token was revoked."))
         sender.collect_thread_results()
         assert known(sender, instance) == []
-        sender.owned.own_and_read()
-        run_jobs(sender.claimer)
-        sender.collect_thread_results()
+        read(sender)
         assert known(sender, instance) == ["1", "2"]
 
 
@@ -113,7 +114,5 @@ def test_a_new_message_is_sent_after_one_whose_result_could_not_be_stored() -> N
         sender.recorder.recorded[0][0].has_left = True
         sender.collect_thread_results()
         assert known(sender, instance) == ["1"]
-        sender.owned.own_and_read()
-        run_jobs(sender.claimer)
-        sender.collect_thread_results()
+        read(sender)
         assert known(sender, instance) == ["0", "1", "2"]

@@ -130,7 +130,7 @@ def test_links_of_a_blocked_account_are_404_until_it_is_unblocked(client, bin, i
 
 
 @pytest.mark.parametrize("is_own", [False, True])
-def test_links_of_a_deactivated_owner_are_404(client, bin, is_own):
+def test_links_of_an_owner_who_cannot_sign_in_are_404(client, bin, is_own):
     owner = bin.instance.owner.owner
     _, path = shared(bin_actions.open_own_bin(bin.instance.owner) if is_own else bin)
     owner.is_active = False

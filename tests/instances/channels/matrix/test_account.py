@@ -147,6 +147,19 @@ def test_a_password_is_checked_beside_a_valid_token() -> None:
     assert found.credentials == {"access_token": "old", "password": "secret"}
 
 
+def test_a_password_is_given_up_where_the_homeserver_has_only_tokens() -> None:
+    """It may have had passwords when this one was saved, and a secret cannot be emptied."""
+    flows: dict[str, Answer] = {f"GET {SERVER}{CLIENT}/login": (200, {"flows": [{"type": "m.login.sso"}]})}
+    found = check(homeserver() | flows, access_token="old", password="secret", homeserver=SERVER)
+    assert found.credentials == {"access_token": "old"}
+
+
+def test_a_password_is_not_given_up_while_the_homeserver_is_busy() -> None:
+    busy: dict[str, Answer] = {f"GET {SERVER}{CLIENT}/login": (503, {})}
+    with pytest.raises(ReceiveFailed):
+        check(homeserver() | busy, access_token="old", password="secret", homeserver=SERVER)
+
+
 def test_neither_password_nor_token_is_a_mistake() -> None:
     assert mistake(homeserver(), homeserver=SERVER) == ("password", "Enter the password or an access token.")
 

@@ -66,7 +66,7 @@ def test_a_link_of_a_blocked_account_is_404_until_it_is_unblocked(client: Client
     assert client.get(path).status_code == 200
 
 
-def test_a_link_of_a_deactivated_owner_is_404(client: Client, hook: Hook) -> None:
+def test_a_link_of_an_owner_who_cannot_sign_in_is_404(client: Client, hook: Hook) -> None:
     owner = hook.endpoint.instance.owner.owner
     _, path = link_to(hook)
     owner.is_active = False
