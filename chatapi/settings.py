@@ -363,6 +363,8 @@ MFA_FORMS = {
 ACCOUNT_REAUTHENTICATION_METHODS = ["password", "mfa"]
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"
+# A code is accepted for 30 s more, for slow typing and clocks that differ (RFC 6238, 5.2); each once.
+MFA_TOTP_TOLERANCE = 1
 MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail an address cannot be verified
 
 # -- background work: a few long tasks (reasons in chatapi/runtime/README.md; see also hooks/tasks.py)

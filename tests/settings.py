@@ -43,7 +43,6 @@ STORAGES = {
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real ones are slow on purpose
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DISK_MIN_FREE_BYTES = DISK_MIN_FREE_PERCENT = 0  # whatever is free on the disk of the developer
-MFA_TOTP_TOLERANCE = 1  # a code is still accepted if its 30 s end before the test sends it
 INSTANCES_EXPIRE = True  # as on a server: tests of trials and payments need it
 # Tests create databases, which the application's role may not.
 DATABASES["default"]["USER"] = SUPERUSER  # noqa: F405

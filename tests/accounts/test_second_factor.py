@@ -1,8 +1,10 @@
 """The authenticator app with its recovery codes, and the sessions: the user's pages and our error messages."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
 
@@ -12,6 +14,7 @@ from tests.authenticator_app import code_of
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse 9"
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -49,6 +52,21 @@ def test_a_wrong_code_does_not_enable_the_app(alice: User) -> None:
 
     assert "The code is wrong. Enter the code that the app shows now" in page
     assert not alice.authenticator_set.exists()  # type: ignore[attr-defined]
+
+
+def test_a_code_is_accepted_until_the_one_after_it_ends_and_once(alice: User) -> None:
+    with time_machine.travel(NOON, tick=False):
+        client = signed_in()
+        client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+        secret = client.get(reverse("mfa_activate_totp")).context["form"].secret
+        client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)})
+        opened = []
+        for periods_ago in (2, 1, 1):
+            client = signed_in()
+            client.post(reverse("mfa_authenticate"), {"code": code_of(secret, periods_ago=periods_ago)})
+            opened.append("_auth_user_id" in client.session)
+
+    assert opened == [False, True, False]
 
 
 def test_sign_in_requires_a_code_and_accepts_a_recovery_code_once(alice: User) -> None:
